@@ -1,0 +1,161 @@
+package merchant
+
+import (
+	"time"
+
+	"unioncard/merchant/terms"
+)
+
+// ContractStatus is where a contract stands.
+type ContractStatus string
+
+// The statuses of a contract, as stored. An active or ending contract earns
+// discounts within its validity; ended is final.
+const (
+	ContractDraft     ContractStatus = "draft"
+	ContractActive    ContractStatus = "active"
+	ContractSuspended ContractStatus = "suspended"
+	ContractEnding    ContractStatus = "ending"
+	ContractEnded     ContractStatus = "ended"
+)
+
+// contractMoves is the state machine of a contract. "notice" sets an earlier end
+// in the future, "expire" is time passing the end of the validity.
+var contractMoves = []move[ContractStatus]{
+	{ContractDraft, "activate", ContractActive},
+	{ContractDraft, "end", ContractEnded},
+	{ContractActive, "suspend", ContractSuspended},
+	{ContractActive, "notice", ContractEnding},
+	{ContractActive, "end", ContractEnded},
+	{ContractActive, "expire", ContractEnded},
+	{ContractSuspended, "resume", ContractActive},
+	{ContractSuspended, "end", ContractEnded},
+	{ContractSuspended, "expire", ContractEnded},
+	{ContractEnding, "suspend", ContractSuspended},
+	{ContractEnding, "notice", ContractEnding},
+	{ContractEnding, "end", ContractEnded},
+	{ContractEnding, "expire", ContractEnded},
+}
+
+// Contract is an agreement between an office and a merchant. In a Snapshot it
+// carries its effective Terms and the floors that lift it.
+type Contract struct {
+	ID          int64
+	MerchantID  int64
+	OutletID    int64 // 0: the whole merchant
+	OfficeID    int64
+	Trade       Trade
+	Brand       string
+	Status      ContractStatus
+	ValidFrom   time.Time // inclusive
+	ValidUntil  time.Time // exclusive
+	RefundUntil time.Time // refunds and reversals are taken up to here
+	FloorClause bool      // 随省条款: a risen floor lifts it at the till
+	Version     int64
+
+	versions []*TermsVersion // in time order, disjoint; those replaced over an hour ago are left out
+	lifts    []lift
+}
+
+// TermsVersion is one published version of a contract's Terms.
+type TermsVersion struct {
+	Version int32
+	SHA256  [32]byte // of the Terms' canonical JSON
+	From    time.Time
+	Until   time.Time // exclusive; zero: no later version yet
+	// Terms is nil if what the database holds does not compile: the contract then
+	// has no terms during this version.
+	Terms *terms.Compiled
+}
+
+// covers says whether at is within [From, Until).
+func (v *TermsVersion) covers(at time.Time) bool {
+	return !at.Before(v.From) && (v.Until.IsZero() || at.Before(v.Until))
+}
+
+// lift is one floor that the contract is below, until its own Terms caught up.
+type lift struct {
+	floor *Floor
+	until time.Time // exclusive; zero: as long as the floor has effect
+}
+
+// InForce says whether the contract earns discounts at a moment: nil,
+// ErrNoContract (draft or not begun), ErrContractSuspended or ErrContractEnded.
+func (c *Contract) InForce(at time.Time) error {
+	switch {
+	case c.Status == ContractEnded || !at.Before(c.ValidUntil):
+		return ErrContractEnded
+	case c.Status == ContractDraft || at.Before(c.ValidFrom):
+		return ErrNoContract
+	case c.Status == ContractSuspended:
+		return ErrContractSuspended
+	}
+	return nil
+}
+
+// TermsAt returns the version of the Terms effective at a moment, which may lie
+// up to an hour in the past; nil if none is, or if it does not compile.
+func (c *Contract) TermsAt(at time.Time) *TermsVersion {
+	for _, v := range c.versions {
+		if v.covers(at) {
+			if v.Terms == nil {
+				return nil
+			}
+			return v
+		}
+	}
+	return nil
+}
+
+// TermsVersion returns a version by its number if it is still held: it has
+// effect, will have, or was replaced within the last hour.
+func (c *Contract) TermsVersion(version int32) *TermsVersion {
+	for _, v := range c.versions {
+		if v.Version == version && v.Terms != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// Lifts returns the floors that lift the contract at a moment (it has the floor
+// clause and its Terms are below them).
+func (c *Contract) Lifts(at time.Time) []*Floor {
+	if len(c.lifts) == 0 {
+		return nil
+	}
+	var all []*Floor
+	for _, l := range c.lifts {
+		if l.floor.covers(at) && l.floor.Terms != nil && (l.until.IsZero() || at.Before(l.until)) {
+			all = append(all, l.floor)
+		}
+	}
+	return all
+}
+
+// Floor is a version of the province's Terms for a trade or a brand (底线条件),
+// below which local Terms may not fall.
+type Floor struct {
+	ID      int64
+	Trade   Trade  // "" for a brand's floor
+	Brand   string // "" for a trade's floor
+	Version int32
+	SHA256  [32]byte
+	From    time.Time
+	Until   time.Time // exclusive; zero: no later version yet
+	// Terms is nil if what the database holds does not compile.
+	Terms *terms.Compiled
+}
+
+// covers says whether the floor has effect at a moment.
+func (f *Floor) covers(at time.Time) bool {
+	return !at.Before(f.From) && (f.Until.IsZero() || at.Before(f.Until))
+}
+
+// applies says whether the floor is one for this trade or brand.
+func (f *Floor) applies(trade Trade, brand string) bool {
+	if f.Brand != "" {
+		return f.Brand == brand
+	}
+	return f.Trade == trade
+}

@@ -1,0 +1,102 @@
+package merchant
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// StatusSQL is the authoritative re-read that a purchase makes before it earns
+// anything (invariant 4). It is one statement, fit for a pgx.Batch:
+//
+//	batch.Queue(merchant.StatusSQL, terminalIDs, outletIDs, contractIDs, at)
+//	…
+//	rows, err := results.Query()
+//	statuses, err := merchant.CollectStatuses(rows)   // closes rows
+//	if err := statuses.Check(terminalID, outletID, contractID); err != nil { refuse }
+//
+// $1, $2, $3 are bigint[] (duplicates are allowed but wasteful), $4 is the moment
+// of the commit, or null for the database's clock. It returns (kind, id, status)
+// for what was found; what is absent is refused. An outlet's row speaks for its
+// merchant too. It takes no lock: run it in a Read Committed transaction after
+// the purchases were queued, so that its snapshot is taken after any change that
+// committed before they started.
+const StatusSQL = `
+SELECT 1::smallint, t.id, (CASE WHEN t.status = 'active' THEN 0 ELSE 1 END)::smallint
+FROM terminals t WHERE t.id = ANY ($1::bigint[])
+UNION ALL
+SELECT 2, o.id, (CASE WHEN m.status = 'exited' THEN 2
+                      WHEN o.status <> 'active' THEN 3
+                      WHEN m.status <> 'active' THEN 4
+                      ELSE 0 END)::smallint
+FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = ANY ($2::bigint[])
+UNION ALL
+SELECT 3, c.id, (CASE WHEN c.status = 'ended' THEN 5
+                      WHEN upper(c.valid) <= coalesce($4::timestamptz, clock_timestamp()) THEN 5
+                      WHEN c.status = 'draft' THEN 6
+                      WHEN lower(c.valid) > coalesce($4::timestamptz, clock_timestamp()) THEN 6
+                      WHEN c.status = 'suspended' THEN 4
+                      ELSE 0 END)::smallint
+FROM contracts c WHERE c.id = ANY ($3::bigint[])`
+
+// statusErrors is what the third column of StatusSQL means.
+var statusErrors = [...]error{
+	nil, ErrTerminalSuspended, ErrMerchantExited, ErrOutletClosed,
+	ErrContractSuspended, ErrContractEnded, ErrNoContract,
+}
+
+// Statuses is what StatusSQL found.
+type Statuses struct {
+	found [3]map[int64]int16 // by kind: terminals, outlets, contracts
+}
+
+// CollectStatuses reads the rows of StatusSQL and closes them.
+func CollectStatuses(rows pgx.Rows) (*Statuses, error) {
+	s := &Statuses{found: [3]map[int64]int16{{}, {}, {}}}
+	var kind, status int16
+	var id int64
+	_, err := pgx.ForEachRow(rows, []any{&kind, &id, &status}, func() error {
+		if kind < 1 || int(kind) > len(s.found) || status < 0 || int(status) >= len(statusErrors) {
+			return fmt.Errorf("unknown row (%d, %d, %d)", kind, id, status)
+		}
+		s.found[kind-1][id] = status
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("merchant: statuses: %w", err)
+	}
+	return s, nil
+}
+
+// Terminal says whether a terminal may act now: nil, ErrTerminalSuspended, or
+// ErrNotFound.
+func (s *Statuses) Terminal(id int64) error { return s.reason(0, id) }
+
+// Outlet says whether an outlet and its merchant may earn now: nil,
+// ErrMerchantExited, ErrOutletClosed, ErrContractSuspended (suspended merchant)
+// or ErrNotFound.
+func (s *Statuses) Outlet(id int64) error { return s.reason(1, id) }
+
+// Contract says whether a contract earns at the moment asked for: nil,
+// ErrContractEnded, ErrContractSuspended, ErrNoContract or ErrNotFound.
+func (s *Statuses) Contract(id int64) error { return s.reason(2, id) }
+
+// Check returns the first reason why a purchase by this terminal, in this outlet
+// and under this contract may not earn, or nil.
+func (s *Statuses) Check(terminalID, outletID, contractID int64) error {
+	if err := s.Terminal(terminalID); err != nil {
+		return err
+	}
+	if err := s.Outlet(outletID); err != nil {
+		return err
+	}
+	return s.Contract(contractID)
+}
+
+func (s *Statuses) reason(kind int, id int64) error {
+	status, ok := s.found[kind][id]
+	if !ok {
+		return ErrNotFound
+	}
+	return statusErrors[status]
+}
