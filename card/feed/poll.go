@@ -1,0 +1,111 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// errBehind: rows that this reader has not seen may have been pruned.
+var errBehind = errors.New("feed: behind changes_low")
+
+// chunk is how many changes one call of Apply gets at most.
+const chunk = 4096
+
+var readOnly = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+// readSnapshot tells this poll's snapshot and clock, and whether rows pruned so
+// far may be missing between the previous snapshot and this one. A
+// changes_low beyond every transaction of this database came with a restored
+// dump and says nothing.
+const readSnapshot = `SELECT pg_current_snapshot()::text, clock_timestamp(),
+	pg_snapshot_xmin($1::pg_snapshot) < low.xid AND low.xid <= pg_snapshot_xmax(pg_current_snapshot())
+	FROM changes_low low`
+
+// readChanges takes what this poll's snapshot sees and the previous one's did
+// not. xids of a restored dump lie beyond the present snapshot; the load has
+// read those objects, so they are left out instead of taken at every poll.
+const readChanges = `SELECT id, kind, object_id, version, at FROM changes
+	WHERE xid >= pg_snapshot_xmin($1::pg_snapshot)
+	  AND xid < pg_snapshot_xmax(pg_current_snapshot())
+	  AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
+	ORDER BY id`
+
+// pollOnce is one poll; started is when it began, before its snapshot.
+func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
+	tx, err := r.conn.BeginTx(ctx, readOnly)
+	if err != nil {
+		return fmt.Errorf("feed: begin: %w", err)
+	}
+	defer rollback(ctx, tx)
+	var snapshot string
+	var databaseNow time.Time
+	var behind bool
+	if err := tx.QueryRow(ctx, readSnapshot, r.prev).Scan(&snapshot, &databaseNow, &behind); err != nil {
+		return fmt.Errorf("feed: snapshot: %w", err)
+	}
+	if behind {
+		return errBehind
+	}
+	changes, err := queryChanges(ctx, tx, r.prev)
+	if err != nil {
+		return err
+	}
+	if err := r.apply(ctx, tx, changes); err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		now := r.opts.Clock()
+		r.metrics.appliedRows(changes, databaseNow.Add(now.Sub(started)), r.Age(now))
+	}
+	r.prev = snapshot
+	r.setApplied(started)
+	return nil
+}
+
+func queryChanges(ctx context.Context, tx pgx.Tx, prev string) ([]Change, error) {
+	rows, err := tx.Query(ctx, readChanges, prev)
+	if err != nil {
+		return nil, fmt.Errorf("feed: read: %w", err)
+	}
+	changes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Change, error) {
+		var c Change
+		err := row.Scan(&c.ID, &c.Kind, &c.ObjectID, &c.Version, &c.At)
+		return c, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("feed: read: %w", err)
+	}
+	return changes, nil
+}
+
+// apply hands each source the changes of its kinds.
+func (r *Reader) apply(ctx context.Context, tx pgx.Tx, changes []Change) error {
+	perSource := make([][]Change, len(r.sources))
+	for _, c := range changes {
+		for _, i := range r.byKind[c.Kind] {
+			perSource[i] = append(perSource[i], c)
+		}
+	}
+	for i, list := range perSource {
+		for len(list) > 0 {
+			n := min(chunk, len(list))
+			if err := r.sources[i].Apply(ctx, tx, list[:n:n]); err != nil {
+				return fmt.Errorf("feed: apply: %w", err)
+			}
+			list = list[n:]
+		}
+	}
+	return nil
+}
+
+// rollback ends a transaction in any case, also when its context is over. Only
+// reading happens in it, so its outcome does not matter.
+func rollback(ctx context.Context, tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}
