@@ -9,8 +9,9 @@
 // PostgreSQL is killed it is started again; if we are killed PostgreSQL gets a
 // fast shutdown from the kernel, and the next start waits for it or ends it.
 //
-// A socket path is at most 107 bytes. If DIR is too deep for that, the socket
-// goes to /tmp/unioncard-UID-HASH, a directory of the server's user alone.
+// A socket path is at most 107 bytes. If DIR is too deep for that (or has a
+// comma in its name), the socket goes to /tmp/unioncard-UID-HASH, a directory of
+// the server's user alone.
 package pglocal
 
 import (
@@ -175,7 +176,8 @@ func (s *Server) prepareData(ctx context.Context, opt Options) error {
 
 func (s *Server) prepareSocket() (string, error) {
 	dir := filepath.Join(s.dir, "socket")
-	if len(filepath.Join(dir, socketName)) > maxSocketPath {
+	// A comma separates hosts in a connection address and cannot be escaped there.
+	if len(filepath.Join(dir, socketName)) > maxSocketPath || strings.Contains(dir, ",") {
 		sum := sha256.Sum256([]byte(s.dir))
 		dir = fmt.Sprintf("/tmp/unioncard-%d-%s", s.who.uid, hex.EncodeToString(sum[:6]))
 	}
@@ -265,7 +267,8 @@ func (s *Server) AdminDSN(db string) string { return s.dsn(roleAdmin, db) }
 
 func (s *Server) dsn(role, db string) string {
 	u := url.URL{Scheme: "postgres", User: url.User(role), Path: "/" + db}
-	u.RawQuery = url.Values{"host": {s.socketDir}, "port": {"5432"}}.Encode()
+	// Neither pgx nor libpq reads a plus as a space.
+	u.RawQuery = "host=" + strings.ReplaceAll(url.QueryEscape(s.socketDir), "+", "%20") + "&port=5432"
 	return u.String()
 }
 
