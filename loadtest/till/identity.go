@@ -38,8 +38,7 @@ func Activate(ctx context.Context, base, code string, outlet Outlet) (*Identity,
 		return nil, err
 	}
 	body, err := json.Marshal(map[string]any{
-		"activation_code": code,
-		"jwk":             map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)},
+		"code": code, "public_key": base64.RawURLEncoding.EncodeToString(public),
 	})
 	if err != nil {
 		return nil, err
