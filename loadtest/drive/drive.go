@@ -24,7 +24,8 @@ const maxErrorShare = 0.001
 // goroutine only.
 type Source interface {
 	// Request appends the next request for a connection (0 ≤ conn < Conns) to dst.
-	// more is false when there is nothing left to send at all.
+	// more is false when this connection has nothing left to send; in a closed loop
+	// that ends the measured time, while the others finish their work.
 	Request(dst []byte, conn int) (request []byte, more bool)
 	// Answer takes the answer to the connection's last request and says whether it
 	// was the expected one. a is valid only during the call; latency counts from

@@ -252,3 +252,32 @@ func BenchmarkRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// perConn gives connection i its own number of requests.
+type perConn struct {
+	*fixed
+	left []int
+}
+
+func (p *perConn) Request(dst []byte, conn int) ([]byte, bool) {
+	if p.left[conn] == 0 {
+		return dst, false
+	}
+	p.left[conn]--
+	return append(dst, p.request...), true
+}
+
+// TestUnequalWork: the first connection without work ends the measured time, but
+// the others still send all of theirs.
+func TestUnequalWork(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, func(http.ResponseWriter, *http.Request) {})
+	src := &perConn{fixed: &fixed{request: get(addr), want: 200}, left: []int{5, 50, 500}}
+	res, err := Run(Options{Addr: addr, Conns: 3, Duration: time.Minute}, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if src.answers != 555 || res.Done >= 400 {
+		t.Errorf("%d answers, %d measured", src.answers, res.Done)
+	}
+}

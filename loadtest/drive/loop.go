@@ -54,10 +54,13 @@ type loop struct {
 	idle  fifo
 	res   Result
 
-	next      time.Duration // open loop: intended time of the next arrival
-	exhausted bool          // the source has nothing left
-	stopped   bool          // no new request is sent
+	next    time.Duration // open loop: intended time of the next arrival
+	retired int           // connections that have nothing left to send
+
+	closed    bool // answers are no longer counted (closed loop)
 	endedAt   time.Duration
+	stopped   bool // no new request is sent
+	stoppedAt time.Duration
 }
 
 // Run drives the source against the server and returns what was measured. An error
@@ -201,10 +204,8 @@ func (l *loop) send(now time.Duration) error {
 		c := &l.conns[i]
 		var more bool
 		if c.out, more = l.src.Request(c.out[:0], i); !more {
-			l.exhausted = true
-			l.idle.push(i)
-			l.stop(now)
-			return nil
+			l.retire(now)
+			continue
 		}
 		if l.opt.Schedule != nil {
 			l.next = l.opt.Schedule.Next()
@@ -217,14 +218,33 @@ func (l *loop) send(now time.Duration) error {
 	return nil
 }
 
-func (l *loop) stop(at time.Duration) { l.stopped, l.endedAt = true, at }
+// end closes the measured time: from the first connection without work on, the
+// others would be measured at a lower concurrency.
+func (l *loop) end(at time.Duration) {
+	if !l.closed {
+		l.closed, l.endedAt = true, at
+	}
+}
+
+func (l *loop) stop(at time.Duration) {
+	l.end(at)
+	l.stopped, l.stoppedAt = true, at
+}
+
+// retire takes a connection that has nothing left to send out of the game.
+func (l *loop) retire(now time.Duration) {
+	l.end(now)
+	if l.retired++; l.retired == len(l.conns) {
+		l.stop(now)
+	}
+}
 
 // finished is true when nothing is outstanding any more or the drain time is over.
 func (l *loop) finished(now time.Duration) bool {
 	if !l.stopped {
 		return l.opt.Schedule != nil && now >= l.opt.Duration+l.opt.Drain
 	}
-	return l.idle.n == len(l.conns) || now >= l.endedAt+l.opt.Drain
+	return l.idle.n+l.retired == len(l.conns) || now >= l.stoppedAt+l.opt.Drain
 }
 
 // wait blocks until something can be read or written or the next send is due.
@@ -232,7 +252,7 @@ func (l *loop) wait(events []unix.EpollEvent, now time.Duration) (int, error) {
 	wake := l.opt.Duration
 	switch {
 	case l.stopped:
-		wake = l.endedAt + l.opt.Drain
+		wake = l.stoppedAt + l.opt.Drain
 	case l.opt.Schedule != nil && l.idle.n > 0:
 		wake = min(l.next, l.opt.Duration)
 	case l.opt.Schedule != nil:
@@ -355,7 +375,7 @@ func (l *loop) answered(i int, a wire.Answer) {
 	if !ok {
 		l.res.Errors++
 	}
-	if l.opt.Schedule != nil || !l.stopped && now < l.opt.Duration {
+	if l.opt.Schedule != nil || !l.closed && now < l.opt.Duration {
 		if ok {
 			l.res.Done++
 		}
@@ -388,7 +408,7 @@ func (l *loop) giveUp() {
 			l.answered(i, wire.Answer{})
 		}
 	}
-	if l.opt.Schedule == nil || l.exhausted {
+	if l.opt.Schedule == nil || l.retired > 0 {
 		return
 	}
 	for ; l.next < l.opt.Duration; l.next = l.opt.Schedule.Next() {
