@@ -20,7 +20,7 @@ type State struct {
 // NewState returns an empty state. The clock decides which replaced versions of
 // Terms are still held; the logger hears of Terms that do not compile.
 func NewState(clock func() time.Time, logger *slog.Logger) *State {
-	s := &State{clock: clock, logger: logger, forms: forms{}}
+	s := &State{clock: clock, logger: logger}
 	s.now.Store(newSnapshot())
 	return s
 }

@@ -34,6 +34,10 @@ type Store struct {
 // codes, the end of contracts and the start of Terms.
 func NewStore(db DB, clock func() time.Time) *Store { return &Store{db: db, clock: clock} }
 
+// now is the clock at PostgreSQL's resolution, so that what is compared in Go is
+// what is stored.
+func (s *Store) now() time.Time { return s.clock().Truncate(time.Microsecond) }
+
 // By says who makes a change and why (invariant 10). Both must be given.
 type By struct {
 	Actor  event.Actor // "cli:root", "demo", "staff:123"
