@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"unioncard/merchant/terms"
@@ -43,7 +44,12 @@ type BelowFloorError struct {
 }
 
 func (e *BelowFloorError) Error() string {
-	return fmt.Sprintf("merchant: terms are below %s: %s", e.Bound, e.Comparison)
+	c := &e.Comparison
+	if c.Verdict != terms.Worse || c.Counterexample == nil {
+		return fmt.Sprintf("merchant: terms cannot be proved to meet %s (offers %s)", e.Bound, strings.Join(c.Offers, ", "))
+	}
+	return fmt.Sprintf("merchant: terms are below %s: on a basket of %d fen they give %d fen, it gives %d fen",
+		e.Bound, c.Counterexample.AmountFen, c.LocalFen, c.FloorFen)
 }
 
 // Is makes errors.Is(err, ErrBelowFloor) true.
@@ -89,36 +95,17 @@ func (p period) intersect(q period) (both period, ok bool) {
 	return both, both.from.Before(both.until)
 }
 
-// clip returns the offers of Terms as they are on the days of a period and rests
-// outside it, so that comparing with the clipped floor is comparing while both
-// are valid. Days are whole Beijing days: on its first and last day a floor
-// binds all day.
-func clip(doc *terms.Terms, p period) *terms.Terms {
-	const day = time.DateOnly
-	from := p.from.In(terms.Beijing()).Format(day)
-	to := p.until.Add(-time.Microsecond).In(terms.Beijing()).Format(day)
-	out := &terms.Terms{V: doc.V}
-	for _, o := range doc.Offers {
-		if o.Calendar.From == "" || o.Calendar.From < from {
-			o.Calendar.From = from
-		}
-		if p.until.Before(far) && (o.Calendar.To == "" || o.Calendar.To > to) {
-			o.Calendar.To = to
-		}
-		if o.Calendar.To == "" || o.Calendar.From <= o.Calendar.To {
-			out.Offers = append(out.Offers, o)
-		}
-	}
-	return out
-}
-
 // compareWithin compares Terms with a bound over the time both are valid.
 func compareWithin(local *terms.Compiled, bound version, p period) (terms.Comparison, error) {
-	floor, err := clip(bound.Doc, p).Compile()
+	floor, err := bound.Doc.Compile()
 	if err != nil {
 		return terms.Comparison{}, fmt.Errorf("merchant: %s: %w", bound.Bound, err)
 	}
-	return terms.Compare(local, floor), nil
+	var until time.Time // zero: no end
+	if p.until.Before(far) {
+		until = p.until
+	}
+	return terms.CompareWithin(local, floor, p.from, until), nil
 }
 
 // holdAgainst compares Terms that bind during p with everything they may not
@@ -133,7 +120,7 @@ func holdAgainst(local *terms.Compiled, p period, bounds []version) error {
 		if err != nil {
 			return err
 		}
-		if !c.OK() {
+		if c.Verdict != terms.NotWorse {
 			return &BelowFloorError{Bound: b.Bound, Comparison: c}
 		}
 	}
@@ -157,7 +144,7 @@ func belowBound(valid period, versions []version, bound version, compare func(*t
 		if err != nil {
 			return Below{}, false, err
 		}
-		if c.OK() {
+		if c.Verdict == terms.NotWorse {
 			continue
 		}
 		if !ok {

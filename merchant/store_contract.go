@@ -162,7 +162,11 @@ func (s *Store) ActivateContract(ctx context.Context, by By, id int64) error {
 			return &InvalidError{Field: "contract", Detail: "has no published Terms"}
 		}
 		for _, v := range versions {
-			if err := checkFloors(ctx, tx, c, v.Terms, v.period()); err != nil {
+			form, err := v.Doc.Compile()
+			if err != nil {
+				return fmt.Errorf("merchant: stored terms: %w", err)
+			}
+			if err := s.checkFloors(ctx, tx, c, form, v.period()); err != nil {
 				return err
 			}
 		}

@@ -87,7 +87,7 @@ func (s *Store) PublishTerms(ctx context.Context, by By, contractID int64, doc [
 			return err
 		}
 		binds := period{out.Effective, far}
-		if err := checkFloors(ctx, tx, c, p.form, binds); err != nil {
+		if err := s.checkFloors(ctx, tx, c, p.form, binds); err != nil {
 			return err
 		}
 		if err := insertVersion(ctx, tx, by, c, p, &out); err != nil {
@@ -208,9 +208,13 @@ func stored(v version, doc []byte, until *time.Time) (version, error) {
 }
 
 // checkFloors holds Terms that bind a contract during p against all that applies
-// to it. The caller holds the floors (holdFloors) and the merchant's row.
-func checkFloors(ctx context.Context, tx pgx.Tx, c *Contract, form *terms.Compiled, p period) error {
+// to it from now on: what is past has been sold. The caller holds the floors
+// (holdFloors) and the merchant's row.
+func (s *Store) checkFloors(ctx context.Context, tx pgx.Tx, c *Contract, form *terms.Compiled, p period) error {
 	p, ok := p.intersect(period{c.ValidFrom, c.ValidUntil})
+	if ok {
+		p, ok = p.intersect(period{s.now(), far})
+	}
 	if !ok {
 		return nil
 	}
