@@ -78,21 +78,21 @@ func (c *Codes) prepared() *codeState {
 func prepare(source *ringSet) (*codeState, error) {
 	s := &codeState{source: source}
 	for _, k := range (*source)[RingAlias] {
-		f, err := newFF1(k.secret[:], 10, aliasLen, aliasTweakLen)
+		f, err := newFF1(k.secret.bytes[:], 10, aliasLen, aliasTweakLen)
 		if err != nil {
 			return nil, err
 		}
 		s.alias = append(s.alias, aliasKey{validityOf(k), k.ID, f})
 	}
 	for _, k := range (*source)[RingPhone] {
-		prk, err := extractPhone(k.secret[:])
+		prk, err := extractPhone(k.secret.bytes[:])
 		if err != nil {
 			return nil, err
 		}
 		s.phone = append(s.phone, phoneMaster{validityOf(k), k.ID, &prk})
 	}
 	for _, k := range (*source)[RingPrinted] {
-		p := &printedKey{validityOf(k), k.secret}
+		p := &printedKey{validityOf(k), k.secret.bytes}
 		s.printed[k.ID] = p
 		s.dummy = p
 	}

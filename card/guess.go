@@ -32,6 +32,10 @@ import (
 // budget: it refuses printed and typed codes only, to clients that have missed
 // only. Phone codes are refused when this node alone has seen the whole budget
 // spent. So no correct phone code is ever refused for a share.
+//
+// Requests of one client that run at the same moment are all judged before any
+// of them has missed: the API's limits on a client's parallel requests bound
+// what a budget can be overrun by.
 
 // What a guard refuses with.
 var (

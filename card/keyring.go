@@ -54,15 +54,22 @@ var (
 	errNoKey       = errors.New("card: no such key or ring")
 )
 
+// hidden keeps secret bytes from fmt, which prints unexported fields of a struct
+// without asking their methods, and follows one pointer even there (%s of a
+// pointer is a bad verb, and explained by its value). Fields hold a *hidden: two
+// pointers away, all it prints is an address.
+type hidden struct{ bytes *[keyBytes]byte }
+
+func hide(b [keyBytes]byte) *hidden { return &hidden{&b} }
+
 // Key is one key of a ring. Copies share the secret, which no method but Secret
-// shows: it hides behind a pointer, as fmt prints unexported fields of a nested
-// struct without asking their String method.
+// shows.
 type Key struct {
 	ID          uint16
 	CreatedAt   time.Time
 	NotBefore   time.Time
 	AcceptUntil time.Time // exclusive; zero: open
-	secret      *[keyBytes]byte
+	secret      *hidden
 }
 
 // Secret returns a copy of the 32 key bytes.
@@ -70,7 +77,7 @@ func (k Key) Secret() []byte {
 	if k.secret == nil {
 		return nil
 	}
-	return slices.Clone(k.secret[:])
+	return slices.Clone(k.secret.bytes[:])
 }
 
 // String shows the id and nothing of the secret.
@@ -124,12 +131,12 @@ func newKey(id uint16, created, notBefore time.Time, source io.Reader) (Key, err
 	if source == nil {
 		source = rand.Reader
 	}
-	secret := new([keyBytes]byte)
+	var secret [keyBytes]byte
 	if _, err := io.ReadFull(source, secret[:]); err != nil {
 		return Key{}, err
 	}
 	// Whole UTC seconds: what the file keeps is what memory holds.
-	return Key{ID: id, CreatedAt: created.UTC().Truncate(time.Second), NotBefore: notBefore.UTC().Truncate(time.Second), secret: secret}, nil
+	return Key{ID: id, CreatedAt: created.UTC().Truncate(time.Second), NotBefore: notBefore.UTC().Truncate(time.Second), secret: hide(secret)}, nil
 }
 
 // Rotate puts a new key at the head of a ring, active from now, and lets the
@@ -268,7 +275,7 @@ func checkRing(ring Ring, keys []Key) error {
 	}
 	for i, key := range keys {
 		switch {
-		case key.ID == 0 || key.secret == nil || *key.secret == [keyBytes]byte{}:
+		case key.ID == 0 || key.secret == nil || *key.secret.bytes == [keyBytes]byte{}:
 			return fmt.Errorf("key %d: no id or no secret", key.ID)
 		case i > 0 && (key.ID >= keys[i-1].ID || key.NotBefore.After(keys[i-1].NotBefore)):
 			return fmt.Errorf("key %d: out of order", key.ID)

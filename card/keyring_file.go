@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -39,7 +38,7 @@ func (k *Keyring) Save(path string) error {
 	doc := keyringFile{Version: keyringVersion, Rings: make(map[Ring][]keyRecord)}
 	for ring, keys := range *k.rings.Load() {
 		for _, key := range keys {
-			r := keyRecord{ID: key.ID, CreatedAt: key.CreatedAt, NotBefore: key.NotBefore, Secret: key.secret[:]}
+			r := keyRecord{ID: key.ID, CreatedAt: key.CreatedAt, NotBefore: key.NotBefore, Secret: key.secret.bytes[:]}
 			if !key.AcceptUntil.IsZero() {
 				r.AcceptUntil = &key.AcceptUntil
 			}
@@ -144,7 +143,7 @@ func parseKeyring(b []byte) (ringSet, error) {
 			if len(r.Secret) != keyBytes {
 				return nil, fmt.Errorf("ring %q key %d: a secret is %d bytes: %w", ring, r.ID, keyBytes, errKeyringFile)
 			}
-			key := Key{ID: r.ID, CreatedAt: r.CreatedAt, NotBefore: r.NotBefore, secret: (*[keyBytes]byte)(slices.Clone(r.Secret))}
+			key := Key{ID: r.ID, CreatedAt: r.CreatedAt, NotBefore: r.NotBefore, secret: hide([keyBytes]byte(r.Secret))}
 			if r.AcceptUntil != nil {
 				key.AcceptUntil = *r.AcceptUntil
 			}

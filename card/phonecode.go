@@ -42,14 +42,14 @@ const (
 type PhoneKey struct {
 	Week  int64
 	Slot  uint8
-	Alias string   // ten digits, the same all week
-	key   *totpKey // behind a pointer, so that fmt of an enclosing struct shows an address
-	head  string   // prefix and alias
+	Alias string // ten digits, the same all week
+	key   *hidden
+	head  string // prefix and alias
 }
 
 // TOTPKey returns the 32-byte RFC 6238 key (HMAC-SHA-256, 8 digits, 30 s) for
 // handing it to the phone.
-func (k PhoneKey) TOTPKey() []byte { return append([]byte(nil), k.key[:]...) }
+func (k PhoneKey) TOTPKey() []byte { return append([]byte(nil), k.key.bytes[:]...) }
 
 // Code is the phone's own arithmetic: the 20 digits it shows at a moment, which
 // need not lie in the key's week (a phone offline past its week goes on with
@@ -57,7 +57,7 @@ func (k PhoneKey) TOTPKey() []byte { return append([]byte(nil), k.key[:]...) }
 func (k PhoneKey) Code(at time.Time) string {
 	b := make([]byte, 0, phoneLen)
 	b = append(b, k.head...)
-	return string(appendDigits(b, uint64(totp(k.key, StepOf(at))), totpLen))
+	return string(appendDigits(b, uint64(totp((*totpKey)(k.key.bytes), StepOf(at))), totpLen))
 }
 
 // String shows the week and slot only.
@@ -89,7 +89,7 @@ func (c *Codes) PhoneKeys(serial int64, generation uint16, week int64, at time.T
 		alias := sealAlias(&sc.ff1, cipher, serial, slot, week)
 		key := deriveTOTP(prk, serial, generation, week, slot)
 		head := string(appendDigits([]byte(c.prefix), alias, aliasLen))
-		keys[slot] = PhoneKey{Week: week, Slot: slot, Alias: head[2:], key: &key, head: head}
+		keys[slot] = PhoneKey{Week: week, Slot: slot, Alias: head[2:], key: hide(key), head: head}
 	}
 	return keys, true
 }

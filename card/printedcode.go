@@ -31,7 +31,7 @@ func (c *Codes) PrintedCode(serial int64, generation uint16, at time.Time) strin
 	b = appendDigits(b, uint64(serial), printedSerial)
 	b = appendDigits(b, uint64(generation), 3)
 	b = appendDigits(b, uint64(key.ID), 2)
-	return string(appendDigits(b, printedMAC(key.secret, string(b)), printedMACLen))
+	return string(appendDigits(b, printedMAC(key.secret.bytes, string(b)), printedMACLen))
 }
 
 // printedDomain separates these MACs from any other use of such a key.
