@@ -53,6 +53,8 @@ type Result struct {
 	Elapsed time.Duration
 	Latency *hdrhistogram.Histogram // µs, from the intended send time
 	Status  map[int]int             // answers by status; 0 is no answer
+	// FirstBad is the first unexpected answer, shortened.
+	FirstBad string
 }
 
 // NewHistogram is the histogram every latency of the load test is kept in (µs).
@@ -82,10 +84,10 @@ func (r Result) Quantile(q float64) time.Duration {
 // Valid refuses a run with nothing done or more than 0.1 % errors.
 func (r Result) Valid() error {
 	if r.Done == 0 {
-		return fmt.Errorf("drive: no answer counted, statuses %v", r.Status)
+		return fmt.Errorf("drive: no answer counted, statuses %v, first: %s", r.Status, r.FirstBad)
 	}
 	if share := float64(r.Errors) / float64(r.Done+r.Errors); share > maxErrorShare {
-		return fmt.Errorf("drive: void, %.2f %% errors, statuses %v", 100*share, r.Status)
+		return fmt.Errorf("drive: void, %.2f %% errors, statuses %v, first: %s", 100*share, r.Status, r.FirstBad)
 	}
 	return nil
 }

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"unioncard/loadtest/drive"
+	"unioncard/loadtest/ratio"
+	"unioncard/loadtest/till"
+)
+
+const (
+	// codesPerTill is how many different cards a till sees in one measurement:
+	// with 64 tills 64,000 cards, so that no cache holds them all.
+	codesPerTill = 1000
+	// batchSize is the most verifications one batch may hold.
+	batchSize = 1000
+	// drivePatience bounds requests outside the measurements.
+	drivePatience = 10 * time.Second
+	// poissonSeed makes both sides of a latency pair see the same arrivals.
+	poissonSeed = 2014
+)
+
+// services runs every comparison that needs servers.
+func (b *benchmark) services(ctx context.Context) error {
+	f, err := b.build(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	if b.opt.wants("verify") || b.opt.wants("p99") {
+		if err := b.verifyRounds(ctx, f); err != nil {
+			return err
+		}
+	}
+	if b.opt.wants("purchase") {
+		if err := b.purchaseRounds(ctx, f); err != nil {
+			return err
+		}
+	}
+	if b.opt.wants("p99") {
+		return b.latencyRounds(ctx, f)
+	}
+	return nil
+}
+
+// phase is one measurement of a round.
+type phase struct {
+	name string
+	run  func() (float64, error)
+}
+
+// interleave runs the phases round by round, every second round backwards, so that
+// what drifts does not always hit the same one. The first round warms up and is
+// thrown away.
+func (b *benchmark) interleave(ctx context.Context, phases []phase) error {
+	for round := 0; round <= b.opt.rounds; round++ {
+		order := slices.Clone(phases)
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, p := range order {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			value, err := p.run()
+			if err != nil {
+				return err
+			}
+			if round > 0 {
+				b.note(p.name, value)
+			} else if b.opt.verbose {
+				fmt.Fprintf(os.Stderr, "  %-22s %12.0f (warm-up)\n", p.name, value)
+			}
+		}
+	}
+	return nil
+}
+
+// verifyRate measures verifications a second at full load.
+func (b *benchmark) verifyRate(ctx context.Context, f *field, name, addr string) phase {
+	return phase{name, func() (float64, error) {
+		src, err := b.verifications(ctx, f, addr)
+		if err != nil {
+			return 0, err
+		}
+		res, err := b.measure(name, addr, nil, src)
+		return res.Rate(), err
+	}}
+}
+
+// verifications deals fresh codes to us; a baseline takes any digits.
+func (b *benchmark) verifications(ctx context.Context, f *field, addr string) (*till.Verifications, error) {
+	if addr != f.service.listen {
+		return till.NewVerifications(addr, f.inventedCodes())
+	}
+	stands, err := f.deal(ctx, codesPerTill)
+	if err != nil {
+		return nil, err
+	}
+	return till.NewVerifications(addr, stands)
+}
+
+func (f *field) inventedCodes() []till.Stand {
+	stands := slices.Clone(f.stands)
+	for i := range stands {
+		stands[i].Codes = make([]string, codesPerTill)
+		for k := range stands[i].Codes {
+			stands[i].Codes[k] = fmt.Sprintf("41%018d", i*codesPerTill+k)
+		}
+	}
+	return stands
+}
+
+// batchRate measures codes a second in batches.
+func (b *benchmark) batchRate(ctx context.Context, f *field, name string, bare bool) phase {
+	return phase{name, func() (float64, error) {
+		stands, err := f.deal(ctx, batchSize)
+		if err != nil {
+			return 0, err
+		}
+		src, err := till.NewBatches(f.service.listen, stands, batchSize, bare)
+		if err != nil {
+			return 0, err
+		}
+		res, err := b.measure(name, f.service.listen, nil, src)
+		return res.Rate() * batchSize, err
+	}}
+}
+
+func (b *benchmark) verifyRounds(ctx context.Context, f *field) error {
+	phases := []phase{
+		b.verifyRate(ctx, f, "verify", f.service.listen),
+		b.verifyRate(ctx, f, "gin-json", f.baselines["bare"]),
+	}
+	if b.opt.wants("verify") {
+		phases = append(phases,
+			b.verifyRate(ctx, f, "gin-redis", f.baselines["redis"]),
+			b.verifyRate(ctx, f, "gin-select", f.baselines["select"]),
+			b.batchRate(ctx, f, "batch-codes", true),
+			b.batchRate(ctx, f, "batch-baskets", false))
+	}
+	if err := b.interleave(ctx, phases); err != nil {
+		return err
+	}
+	if !b.opt.wants("verify") {
+		return nil
+	}
+	for _, c := range []struct {
+		target       ratio.Target
+		ours, theirs string
+	}{
+		{verifyOverBare, "verify", "gin-json"},
+		{verifyOverRedis, "verify", "gin-redis"},
+		{verifyOverSelect, "verify", "gin-select"},
+		{batchOverVerify, "batch-codes", "verify"},
+		{batchWithBaskets, "batch-baskets", "verify"},
+	} {
+		if err := b.compare(c.target, c.ours, c.theirs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// purchaseRounds commits held quotes at full speed. The quotes are got before, by
+// batches, and not measured.
+func (b *benchmark) purchaseRounds(ctx context.Context, f *field) error {
+	round := 0
+	ours := phase{"purchase", func() (float64, error) {
+		round++
+		quotes, err := b.quotes(ctx, f)
+		if err != nil {
+			return 0, err
+		}
+		src := till.NewPurchases(f.service.listen, fmt.Sprintf("bench-%d", round), f.stands, quotes)
+		res, err := b.measure("purchase", f.service.listen, nil, src)
+		return res.Rate(), err
+	}}
+	theirs := phase{"gin-insert", func() (float64, error) {
+		src := till.NewPurchases(f.baselines["insert"], fmt.Sprintf("bench-%d", round), f.stands, inventedQuotes(round, len(f.stands)))
+		round++
+		res, err := b.measure("gin-insert", f.baselines["insert"], nil, src)
+		return res.Rate(), err
+	}}
+	if err := b.interleave(ctx, []phase{ours, theirs}); err != nil {
+		return err
+	}
+	return b.compare(purchaseOverPgx, "purchase", "gin-insert")
+}
+
+// quotes verifies a fresh code for every quote of the round.
+func (b *benchmark) quotes(ctx context.Context, f *field) ([][]string, error) {
+	stands, err := f.deal(ctx, batchSize)
+	if err != nil {
+		return nil, err
+	}
+	src, err := till.NewBatches(f.service.listen, stands, batchSize, false)
+	if err != nil {
+		return nil, err
+	}
+	src.Keep = true
+	res, err := drive.Run(drive.Options{Addr: f.service.listen, Conns: b.opt.conns, Duration: time.Minute}, src)
+	if err != nil {
+		return nil, err
+	}
+	if res.Errors > 0 {
+		return nil, fmt.Errorf("quotes for purchases: %d of %d batches failed, statuses %v", res.Errors, res.Errors+res.Done, res.Status)
+	}
+	return src.Quotes, nil
+}
+
+// inventedQuotes are for the baseline, which does not look into them; they have
+// about the length of ours.
+func inventedQuotes(round, stands int) [][]string {
+	quotes := make([][]string, stands)
+	for i := range quotes {
+		quotes[i] = make([]string, batchSize)
+		for k := range quotes[i] {
+			quotes[i][k] = fmt.Sprintf("%d-%d-%d-%s", round, i, k, strings.Repeat("q", 280))
+		}
+	}
+	return quotes
+}
+
+// latencyRounds compares p99 when each side runs at half of its own peak, as
+// measured just before.
+func (b *benchmark) latencyRounds(ctx context.Context, f *field) error {
+	at := func(name, peak, addr string) phase {
+		rate := ratio.Median(b.series[peak]) / 2
+		return phase{name, func() (float64, error) {
+			src, err := b.verifications(ctx, f, addr)
+			if err != nil {
+				return 0, err
+			}
+			res, err := b.measure(name, addr, drive.Poisson(rate, poissonSeed), src)
+			if err != nil {
+				return 0, err
+			}
+			return float64(res.Quantile(99).Microseconds()), nil
+		}}
+	}
+	err := b.interleave(ctx, []phase{
+		at("verify-p99-us", "verify", f.service.listen),
+		at("gin-json-p99-us", "gin-json", f.baselines["bare"]),
+	})
+	if err != nil {
+		return err
+	}
+	return b.compare(verifyP99, "verify-p99-us", "gin-json-p99-us")
+}
