@@ -109,37 +109,38 @@ func parseMix(s string) (mix [till.Kinds]int, err error) {
 	return mix, nil
 }
 
-// supplyCodes keeps a few batches of fresh codes ready, so that the load never waits
-// for the program that makes them.
-func supplyCodes(ctx context.Context, p *pool) (<-chan []string, func(), error) {
+// supplyCodes keeps a batch of fresh codes ready, so that the load does not wait for
+// the program that makes them.
+func supplyCodes(ctx context.Context, p *pool) (<-chan till.Supply, func(), error) {
 	const batch = 10_000
 	first, err := p.take(ctx, batch)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	supply := make(chan []string)
+	supply := make(chan till.Supply)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for codes := first; ; {
-			stale := time.NewTimer(codeLife)
-			select {
-			case <-ctx.Done():
-				stale.Stop()
-				return
-			case supply <- codes:
-			case <-stale.C:
-			}
-			stale.Stop()
-			for codes, err = p.take(ctx, batch); err != nil; codes, err = p.take(ctx, batch) {
-				if ctx.Err() != nil {
-					return
-				}
+		for codes := first; ctx.Err() == nil; {
+			offer(ctx, supply, till.Supply{Codes: codes, Until: time.Now().Add(codeLife)})
+			for codes, err = p.take(ctx, batch); err != nil && ctx.Err() == nil; {
+				codes, err = p.take(ctx, batch)
 			}
 		}
 	}()
 	return supply, func() { cancel(); <-done }, nil
+}
+
+// offer waits until somebody takes the batch or half its life is over.
+func offer(ctx context.Context, supply chan<- till.Supply, s till.Supply) {
+	stale := time.NewTimer(codeLife / 2)
+	defer stale.Stop()
+	select {
+	case <-ctx.Done():
+	case supply <- s:
+	case <-stale.C:
+	}
 }
 
 func printMix(res drive.Result, src *till.Mix) {

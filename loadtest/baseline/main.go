@@ -56,14 +56,24 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	sample, err := loadSample(c.answer)
+	h, closer, err := handler(ctx, args[0], c)
 	if err != nil {
 		return err
 	}
+	defer closer()
+	return serve(ctx, c.listen, h)
+}
+
+// handler is the baseline of that name; closer ends its pool.
+func handler(ctx context.Context, name string, c config) (h http.Handler, closer func(), err error) {
+	sample, err := loadSample(c.answer)
+	if err != nil {
+		return nil, nil, err
+	}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	var closer func()
-	switch args[0] {
+	closer = func() {}
+	switch name {
 	case "bare":
 		r.POST("/v1/verifications", bare(sample))
 	case "redis":
@@ -73,15 +83,9 @@ func run(args []string) error {
 	case "insert":
 		closer, err = routeInsert(ctx, r, c)
 	default:
-		return fmt.Errorf("no baseline %q", args[0])
+		err = fmt.Errorf("no baseline %q", name)
 	}
-	if err != nil {
-		return err
-	}
-	if closer != nil {
-		defer closer()
-	}
-	return serve(ctx, c.listen, r)
+	return r, closer, err
 }
 
 // serve prints the address it listens on and serves until ctx ends.

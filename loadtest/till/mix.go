@@ -43,8 +43,8 @@ type Mix struct {
 	host, name string
 	shares     [Kinds]int
 	total      int
-	supply     <-chan []string
-	codes      []string
+	supply     <-chan Supply
+	codes      Supply
 	rng        *rand.Rand
 	tills      []mixTill
 	body       []byte
@@ -56,6 +56,7 @@ type mixTill struct {
 	basket []Item
 	items  []byte
 	code   string // the last one, for when fresh codes have run out
+	until  time.Time
 	quotes []heldQuote
 	sales  []heldSale
 	kind   int
@@ -72,8 +73,14 @@ type heldSale struct {
 	id, key, quote string
 }
 
+// Supply is a batch of fresh codes, accepted until then.
+type Supply struct {
+	Codes []string
+	Until time.Time
+}
+
 // NewMix deals the kinds by their shares. name makes keys unique between runs.
-func NewMix(host, name string, stands []Stand, shares [Kinds]int, supply <-chan []string, rng *rand.Rand) *Mix {
+func NewMix(host, name string, stands []Stand, shares [Kinds]int, supply <-chan Supply, rng *rand.Rand) *Mix {
 	m := &Mix{Refusals: map[string]int{}, host: host, name: name, shares: shares, supply: supply, rng: rng}
 	for k := range m.Latency {
 		m.Latency[k] = drive.NewHistogram()
@@ -99,7 +106,7 @@ func (m *Mix) Request(dst []byte, conn int) ([]byte, bool) {
 	}
 	switch t.kind {
 	case Verify:
-		m.body = AppendVerification(m.body[:0], m.code(t), t.basket)
+		m.body = AppendVerification(m.body[:0], m.code(t, time.Now()), t.basket)
 		return wire.AppendRequest(dst, "POST", "/v1/verifications", m.host, []wire.Header{t.bearer}, m.body), true
 	case Purchase:
 		m.keys++
@@ -140,19 +147,20 @@ func (m *Mix) draw() int {
 
 // code takes a fresh code; when there is none at hand the till verifies its last one
 // again, as it does when the basket changes.
-func (m *Mix) code(t *mixTill) string {
-	if len(m.codes) == 0 || t.code == "" {
+func (m *Mix) code(t *mixTill, now time.Time) string {
+	if len(m.codes.Codes) == 0 || now.After(m.codes.Until) {
+		m.codes.Codes = nil
 		select {
 		case m.codes = <-m.supply:
 		default:
-			if t.code == "" {
+			if now.After(t.until) {
 				m.codes = <-m.supply
 			}
 		}
 	}
-	if len(m.codes) > 0 {
-		t.code = m.codes[0]
-		m.codes = m.codes[1:]
+	if len(m.codes.Codes) > 0 {
+		t.code, t.until = m.codes.Codes[0], m.codes.Until
+		m.codes.Codes = m.codes.Codes[1:]
 	}
 	return t.code
 }
