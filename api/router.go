@@ -1,0 +1,180 @@
+// Package api is the HTTP side: every route on one page, the middleware in its
+// order, and the one table that turns errors into problem documents (RFC 9457).
+// What the routes do is in one folder per audience.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+	"unioncard/api/terminal"
+	"unioncard/card"
+	"unioncard/merchant"
+	"unioncard/settlement/purchase"
+)
+
+// Deps is what the API works on.
+type Deps struct {
+	Verifier      *purchase.Verifier
+	Committer     *purchase.Committer
+	Desk          *purchase.Desk
+	Merchants     *merchant.State
+	MerchantStore *merchant.Store
+	Keyring       *card.Keyring
+	// PublicURL is the address under which tills reach the service; see
+	// terminal.Options.
+	PublicURL string
+	// TrustedProxies may name the client in X-Forwarded-For; nobody else may.
+	TrustedProxies []netip.Prefix
+	Clock          func() time.Time
+	Logger         *slog.Logger
+	Registerer     prometheus.Registerer
+	// MaxVerifying and MaxWriting bound the requests worked on at once; 0 is
+	// DefaultMaxVerifying, DefaultMaxWriting.
+	MaxVerifying, MaxWriting int
+}
+
+// Bounds of requests worked on at once. Verifications are bound by the
+// processor: 512 of them take a few milliseconds. Purchases wait together for
+// one commit, and the committer's queue is bounded by itself.
+const (
+	DefaultMaxVerifying = 512
+	DefaultMaxWriting   = 4096
+)
+
+// Bounds of a body in bytes. A verification may hold a code of any silly length
+// and say that it is none.
+const (
+	smallBody  = 16 << 10
+	basketBody = 128 << 10
+	batchBody  = 1 << 20
+)
+
+// route is one line of the table below.
+type route struct {
+	method, path string
+	handle       exchange.Handler
+	media        exchange.Media
+	body         int           // largest body in bytes
+	timeout      time.Duration // 0: the route waits for nothing
+	gate         *gate
+	open         bool // needs no access token
+	writes       bool // a time-out leaves the outcome unknown
+}
+
+func (r *route) name() string { return r.method + " " + r.path }
+
+// routes is every route there is.
+func (s *server) routes() []route {
+	const (
+		get, post  = http.MethodGet, http.MethodPost
+		json, form = exchange.MediaJSON, exchange.MediaForm
+		none       = exchange.NoBody
+		short      = 3 * time.Second
+		long       = 10 * time.Second
+	)
+	t, fast, slow := s.tills, s.verifying, s.writing
+	return []route{
+		{post, "/v1/terminals/activate", t.Activate, json, smallBody, long, slow, true, true},
+		{post, "/oauth/token", t.Token, form, smallBody, long, slow, true, false},
+
+		{post, "/v1/verifications", t.Verify, json, basketBody, short, fast, false, false},
+		{post, "/v1/verifications/batch", t.VerifyBatch, json, batchBody, long, fast, false, false},
+
+		{post, "/v1/purchases", t.Purchase, json, basketBody, long, slow, false, true},
+		{get, "/v1/purchases", t.PurchaseByKey, none, 0, short, slow, false, false},
+		{get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, slow, false, false},
+		{post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, slow, false, true},
+		{post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, slow, false, true},
+		{post, "/v1/reversals", t.Reverse, json, smallBody, long, slow, false, true},
+
+		{get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false},
+		{get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false},
+		{get, "/docs/style.css", s.docs.Style, none, 0, 0, nil, true, false},
+	}
+}
+
+// steps is the middleware, in the order in which it runs.
+func (s *server) steps() []step {
+	return []step{
+		s.identify,     // request id, client address
+		s.record,       // sends the answer; access log and metrics
+		s.answerErrors, // error → problem document
+		s.recover,      // panic → error
+		s.limit,        // media type, declared size
+		s.timeout,
+		s.authenticate,
+		s.readBody,
+		s.admit, // requests worked on at once
+	}
+}
+
+// server is the API put together.
+type server struct {
+	tills     *terminal.Handlers
+	docs      *page.Docs
+	problems  *problems
+	pool      *exchange.Pool
+	metrics   *metrics
+	logger    *slog.Logger
+	proxies   []netip.Prefix
+	verifying *gate
+	writing   *gate
+}
+
+// NewRouter returns the handler of the API.
+func NewRouter(d Deps) http.Handler {
+	s := newServer(d)
+	// Debug mode prints every route; gin has no setting of its own per engine.
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.RedirectTrailingSlash = false
+	engine.HandleMethodNotAllowed = true
+	engine.ContextWithFallback = true
+	for _, r := range s.routes() {
+		engine.Handle(r.method, r.path, s.enter(&r))
+	}
+	engine.NoRoute(s.enter(&route{method: "*", path: "none", handle: refuse(exchange.ErrNoRoute), open: true}))
+	engine.NoMethod(s.enter(&route{method: "*", path: "method", handle: refuse(exchange.ErrMethod), open: true}))
+	return engine
+}
+
+func refuse(err error) exchange.Handler {
+	return func(*exchange.Exchange) error { return err }
+}
+
+func newServer(d Deps) *server {
+	p := &problems{rows: table(), clock: d.Clock, logger: d.Logger}
+	s := &server{
+		tills: terminal.New(terminal.Options{
+			Verifier: d.Verifier, Committer: d.Committer, Desk: d.Desk,
+			Merchants: d.Merchants, Store: d.MerchantStore, Keyring: d.Keyring,
+			PublicURL: d.PublicURL, Clock: d.Clock, Logger: d.Logger,
+		}),
+		docs:      newDocs(p.rows),
+		problems:  p,
+		pool:      exchange.NewPool(p),
+		metrics:   newMetrics(d.Registerer),
+		logger:    d.Logger,
+		proxies:   d.TrustedProxies,
+		verifying: &gate{max: orDefault(d.MaxVerifying, DefaultMaxVerifying)},
+		writing:   &gate{max: orDefault(d.MaxWriting, DefaultMaxWriting)},
+	}
+	s.metrics.watch(d.Registerer, "verifying", s.verifying)
+	s.metrics.watch(d.Registerer, "writing", s.writing)
+	return s
+}
+
+func orDefault(n, otherwise int) int64 {
+	if n > 0 {
+		return int64(n)
+	}
+	return int64(otherwise)
+}
