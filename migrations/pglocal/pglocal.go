@@ -175,13 +175,19 @@ func (s *Server) prepareData(ctx context.Context, opt Options) error {
 }
 
 func (s *Server) prepareSocket() (string, error) {
-	dir := filepath.Join(s.dir, "socket")
-	// A comma separates hosts in a connection address and cannot be escaped there.
-	if len(filepath.Join(dir, socketName)) > maxSocketPath || strings.Contains(dir, ",") {
-		sum := sha256.Sum256([]byte(s.dir))
-		dir = fmt.Sprintf("/tmp/unioncard-%d-%s", s.who.uid, hex.EncodeToString(sum[:6]))
-	}
+	dir := socketDir(s.dir, s.who.uid)
 	return dir, s.who.ownDir(dir)
+}
+
+// socketDir is where the server on a directory has its socket.
+func socketDir(dir string, uid int) string {
+	socket := filepath.Join(dir, "socket")
+	// A comma separates hosts in a connection address and cannot be escaped there.
+	if len(filepath.Join(socket, socketName)) > maxSocketPath || strings.Contains(socket, ",") {
+		sum := sha256.Sum256([]byte(dir))
+		socket = fmt.Sprintf("/tmp/unioncard-%d-%s", uid, hex.EncodeToString(sum[:6]))
+	}
+	return socket
 }
 
 // makeDir makes the directory and returns its real path. A new one may be
@@ -260,15 +266,15 @@ func (s *Server) ensureDatabase(ctx context.Context) error {
 }
 
 // DSN is the address of a database as the service's own role.
-func (s *Server) DSN(db string) string { return s.dsn(roleService, db) }
+func (s *Server) DSN(db string) string { return dsn(s.socketDir, roleService, db) }
 
 // AdminDSN is the address of a database as the server's superuser.
-func (s *Server) AdminDSN(db string) string { return s.dsn(roleAdmin, db) }
+func (s *Server) AdminDSN(db string) string { return dsn(s.socketDir, roleAdmin, db) }
 
-func (s *Server) dsn(role, db string) string {
+func dsn(socketDir, role, db string) string {
 	u := url.URL{Scheme: "postgres", User: url.User(role), Path: "/" + db}
 	// Neither pgx nor libpq reads a plus as a space.
-	u.RawQuery = "host=" + strings.ReplaceAll(url.QueryEscape(s.socketDir), "+", "%20") + "&port=5432"
+	u.RawQuery = "host=" + strings.ReplaceAll(url.QueryEscape(socketDir), "+", "%20") + "&port=5432"
 	return u.String()
 }
 

@@ -32,6 +32,9 @@ func TestStartStopStart(t *testing.T) {
 	if super := ask(t, s, `SELECT rolsuper::text FROM pg_roles WHERE rolname = current_user`); super != "false" {
 		t.Error("the service's role is a superuser")
 	}
+	if got, err := RunningDSN(dir, Database); err != nil || got != s.DSN(Database) {
+		t.Errorf("RunningDSN: %q, %v; want %q", got, err, s.DSN(Database))
+	}
 	do(t, s, `CREATE TABLE kept AS SELECT 'still here' AS v`)
 	stop(t, s)
 	stop(t, s) // harmless
@@ -39,6 +42,9 @@ func TestStartStopStart(t *testing.T) {
 	case <-s.Exited():
 	default:
 		t.Error("Exited is open after Stop")
+	}
+	if _, err := RunningDSN(dir, Database); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("RunningDSN after Stop: %v", err)
 	}
 	if s.PID() != 0 {
 		t.Errorf("PID %d after Stop", s.PID())
