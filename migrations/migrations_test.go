@@ -3,6 +3,8 @@ package migrations_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"unioncard/migrations"
+	"unioncard/migrations/pglocal"
 	"unioncard/migrations/pgtest"
 )
 
@@ -166,6 +169,34 @@ func TestCheckDurability(t *testing.T) {
 	}
 	if err := migrations.CheckDurability(t.Context(), connect(t, dsn)); !errors.Is(err, migrations.ErrNotDurable) {
 		t.Errorf("in a database with synchronous_commit off: %v", err)
+	}
+}
+
+func TestCheckDurabilityOfTheServer(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "migrations-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL's user must get in
+		t.Fatal(err)
+	}
+	server, err := pglocal.Start(t.Context(), pglocal.Options{
+		Dir: dir, Logger: slog.New(slog.DiscardHandler), Throwaway: true,
+		Settings: map[string]string{"fsync": "off", "full_page_writes": "off"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	err = migrations.CheckDurability(t.Context(), connect(t, server.DSN(pglocal.Database)))
+	if !errors.Is(err, migrations.ErrNotDurable) || !strings.Contains(err.Error(), "fsync=off, full_page_writes=off") {
+		t.Errorf("on a server without fsync: %v", err)
 	}
 }
 
