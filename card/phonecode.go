@@ -148,8 +148,8 @@ func (c *Codes) resolvePhone(sc *codeScratch, code string, now time.Time, steps 
 				}
 				key := deriveTOTP(s.phone[j].prk, serial, generation, week, slot)
 				sc.work.derived++
-				k := matchStep(sc, &key, uint32(want), step, steps)
-				if k < 0 || !real {
+				k := matchStep(sc, &key, uint32(want), step, steps, real)
+				if k < 0 {
 					continue
 				}
 				got := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: step + stepOffsets[k]}
@@ -164,11 +164,11 @@ func (c *Codes) resolvePhone(sc *codeScratch, code string, now time.Time, steps 
 }
 
 // matchStep returns which of the first steps of stepOffsets gives the TOTP, or
-// -1 after trying all of them.
-func matchStep(sc *codeScratch, key *totpKey, want uint32, step int64, steps int) int {
+// -1 after trying all of them. For a card that is not real none does.
+func matchStep(sc *codeScratch, key *totpKey, want uint32, step int64, steps int, real bool) int {
 	for k, off := range stepOffsets[:steps] {
 		sc.work.totps++
-		if subtle.ConstantTimeEq(int32(totp(key, step+off)), int32(want)) == 1 {
+		if subtle.ConstantTimeEq(int32(totp(key, step+off)), int32(want)) == 1 && real {
 			return k
 		}
 	}
