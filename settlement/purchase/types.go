@@ -47,13 +47,13 @@ type DeclinedOffer struct {
 // VerifyAnswer is filled by Verify. The caller owns it and may use it again: its
 // slices keep their memory.
 type VerifyAnswer struct {
-	NumberMasked, HolderMasked []byte
+	NumberMasked, HolderMasked string
 	// Union is the county or city union, never the grassroots union, which would
 	// name the employer.
 	Union string
 	// ValidUntil is the card's last valid day, as 2006-01-02.
 	ValidUntil []byte
-	Kind       card.Kind
+	Kind       card.CodeKind
 	// CheckHolder: a printed or typed code can be copied, so the till is to compare
 	// the holder's name.
 	CheckHolder bool

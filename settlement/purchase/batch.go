@@ -1,0 +1,305 @@
+package purchase
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// fate is what becomes of a row of a batch.
+type fate struct {
+	err     error
+	receipt Receipt
+	claimed bool // its key is this row's
+	coded   bool // its code use is this row's
+}
+
+// recorded says whether the row is a new purchase.
+func (f *fate) recorded() bool { return f.err == nil && f.claimed }
+
+// batch is one transaction of up to MaxRows purchases, in three round trips:
+//
+//  1. claim: the business day's lock, the keys (by inserting the complete
+//     purchases), the present status of cards, terminals, outlets and contracts;
+//  2. use: the codes, and the locks on limits and caps;
+//  3. settle: decide in arrival order, take back the claims of refused rows, write
+//     the net use of limits, COMMIT.
+//
+// Two more are needed only where keys or codes were found taken. Everything is
+// taken in one global order: day, keys, codes, limits, caps. (Budgets, when they
+// come, are locked after the caps and written before COMMIT; ledger transfers
+// are one more set-based insert there.)
+type batch struct {
+	l         *lane
+	rows      []*row // decided here, in arrival order
+	adjourned []*row
+	fates     []fate
+
+	xid      string
+	at       time.Time // commit time: the transaction's start by the database's clock
+	today    day       // the business day to stamp
+	accepted int
+
+	byKey  []*row // all rows
+	byCode []*row // those still in the running
+	drops  []*row // refused rows whose claim is to be taken back
+	codes  map[codeUse]struct{}
+	limits limits
+	caps   capUse
+
+	pipe *pgconn.Pipeline
+	cols [21]column
+	args [][]byte
+	ids  [3][]int64
+}
+
+type codeUse struct{ serial, key int64 }
+
+// run writes the rows. On nil the transaction is durable and b.fates are final;
+// on errLostCommit it may be; on any other error nothing was recorded.
+func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
+	b.begin(l, rows)
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
+	if err := l.at(hookClaimed); err != nil {
+		return err
+	}
+	if err := b.use(ctx); err != nil {
+		return err
+	}
+	b.decide()
+	if err := l.at(hookDecided); err != nil {
+		return err
+	}
+	return b.settle(ctx)
+}
+
+// begin takes the rows in. A code that several rows use is the first one's for
+// now; the others wait for what becomes of it.
+func (b *batch) begin(l *lane, rows []*row) {
+	b.l, b.accepted = l, 0
+	b.rows, b.adjourned, b.drops = b.rows[:0], b.adjourned[:0], b.drops[:0]
+	if b.codes == nil {
+		b.codes = make(map[codeUse]struct{})
+	}
+	clear(b.codes)
+	for _, r := range rows {
+		use := codeUse{r.q.serial, r.q.codeKey}
+		if _, taken := b.codes[use]; taken {
+			b.adjourned = append(b.adjourned, r)
+			continue
+		}
+		b.codes[use] = struct{}{}
+		r.index = len(b.rows)
+		b.rows = append(b.rows, r)
+	}
+	b.fates = slices.Grow(b.fates[:0], len(b.rows))[:len(b.rows)]
+	clear(b.fates)
+	b.byKey = append(b.byKey[:0], b.rows...)
+	slices.SortFunc(b.byKey, func(x, y *row) int {
+		return cmp.Or(cmp.Compare(x.merchant, y.merchant), cmp.Compare(x.terminal, y.terminal), cmp.Compare(x.key, y.key))
+	})
+}
+
+// fate returns a row's fate.
+func (b *batch) fate(r *row) *fate { return &b.fates[r.index] }
+
+// claim is the first round trip.
+func (b *batch) claim(ctx context.Context) error {
+	b.open(ctx)
+	b.send(stmtBegin)
+	b.send(stmtLockDays)
+	b.send(stmtNow)
+	b.sendClaim()
+	b.sendCards()
+	b.sendStatuses()
+	err := b.sync()
+	claimed := 0
+	if err == nil {
+		claimed, err = b.readClaim()
+	}
+	if err := b.close(err); err != nil {
+		return err
+	}
+	if claimed < len(b.rows) {
+		if err := b.readKeys(ctx); err != nil {
+			return err
+		}
+	} else {
+		for i := range b.fates {
+			b.fates[i].claimed = true
+		}
+	}
+	b.byCode = b.byCode[:0]
+	for _, r := range b.byKey {
+		switch f := b.fate(r); {
+		case f.claimed && f.err == nil:
+			b.byCode = append(b.byCode, r)
+		case f.claimed:
+			b.drops = append(b.drops, r)
+		}
+	}
+	slices.SortFunc(b.byCode, func(x, y *row) int {
+		return cmp.Or(cmp.Compare(x.q.serial, y.q.serial), cmp.Compare(x.q.codeKey, y.q.codeKey))
+	})
+	return nil
+}
+
+// readClaim reads the answers to the first round trip and returns how many rows
+// got their keys.
+func (b *batch) readClaim() (claimed int, err error) {
+	if _, err := b.exec(); err != nil { // BEGIN
+		return 0, err
+	}
+	if err := b.each(func(v [][]byte) { b.xid = string(v[0]) }); err != nil {
+		return 0, err
+	}
+	err = b.each(func(v [][]byte) {
+		b.at = time.UnixMicro(getInt8(v[0])).UTC()
+		b.today = day(getInt4(v[1]))
+	})
+	if err != nil {
+		return 0, err
+	}
+	if claimed, err = b.exec(); err != nil {
+		return 0, err
+	}
+	if err := b.readCards(); err != nil {
+		return 0, err
+	}
+	return claimed, b.readStatuses()
+}
+
+// readKeys finds out whose the keys are, where some were taken: a row's own, or
+// those of an earlier purchase or a tombstone, whose answer is given again.
+func (b *batch) readKeys(ctx context.Context) error {
+	b.open(ctx)
+	m, t, k := b.col(0, oidInt8), b.col(1, oidInt8), b.col(2, oidText)
+	for _, r := range b.byKey {
+		m.int8(r.merchant)
+		t.int8(r.terminal)
+		k.text(r.key)
+	}
+	b.send(stmtReadKeys, m, t, k)
+	known := 0
+	err := b.sync()
+	if err == nil {
+		err = b.each(func(v [][]byte) {
+			known++
+			r := b.byKey[getInt4(v[0])-1]
+			f := b.fate(r)
+			if bytes.Equal(v[1], r.id[:]) {
+				f.claimed = true
+				return
+			}
+			p := stored{
+				id: uuid.UUID(v[1]), hash: bytes.Clone(v[2]), state: State(getInt2(v[3])),
+				amount: getInt8(v[4]), discount: getInt8(v[5]), unionShare: getInt8(v[6]),
+				at: time.UnixMicro(getInt8(v[7])).UTC(), outlet: getInt8(v[8]), ref: string(v[9]), key: r.key,
+			}
+			f.receipt, f.err = p.firstAnswer(r.hash)
+		})
+	}
+	if err := b.close(err); err != nil {
+		return err
+	}
+	if known < len(b.rows) { // a key that was taken and is free again: begin anew
+		return errRolledBack
+	}
+	return nil
+}
+
+// use is the second round trip.
+func (b *batch) use(ctx context.Context) error {
+	b.limits.gather(b.byCode, b.today)
+	b.caps.gather(b.byCode, b.today)
+	if len(b.byCode) == 0 {
+		return nil
+	}
+	b.open(ctx)
+	serial, key, m, id := b.col(0, oidInt8), b.col(1, oidInt8), b.col(2, oidInt8), b.col(3, oidUUID)
+	for _, r := range b.byCode {
+		serial.int8(r.q.serial)
+		key.int8(r.q.codeKey)
+		m.int8(r.merchant)
+		id.raw(r.id[:])
+	}
+	b.send(stmtUseCodes, serial, key, m, id)
+	b.sendLocks()
+	err := b.sync()
+	used := 0
+	if err == nil {
+		used, err = b.exec()
+	}
+	if err == nil {
+		err = b.readLocks()
+	}
+	if err := b.close(err); err != nil {
+		return err
+	}
+	if used == len(b.byCode) {
+		for _, r := range b.byCode {
+			b.fate(r).coded = true
+		}
+		return nil
+	}
+	return b.readCodes(ctx)
+}
+
+// readCodes finds out whose the codes are, where some were taken.
+func (b *batch) readCodes(ctx context.Context) error {
+	b.open(ctx)
+	serial, key := b.col(0, oidInt8), b.col(1, oidInt8)
+	for _, r := range b.byCode {
+		serial.int8(r.q.serial)
+		key.int8(r.q.codeKey)
+	}
+	b.send(stmtReadCodes, serial, key)
+	err := b.sync()
+	if err == nil {
+		err = b.each(func(v [][]byte) {
+			r := b.byCode[getInt4(v[0])-1]
+			f := b.fate(r)
+			switch {
+			case bytes.Equal(v[1], r.id[:]):
+				f.coded = true
+			case getInt8(v[2]) == r.q.id:
+				f.err = ErrQuoteUsed
+			default:
+				f.err = ErrCodeUsed
+			}
+		})
+	}
+	return b.close(err)
+}
+
+// decide goes through the rows in arrival order.
+func (b *batch) decide() {
+	for _, r := range b.rows {
+		f := b.fate(r)
+		if !f.claimed || f.err != nil {
+			continue
+		}
+		if f.err = b.caps.check(r); f.err == nil {
+			f.err = b.limits.check(r)
+		}
+		if f.err != nil {
+			continue
+		}
+		b.caps.take(r)
+		b.limits.take(r)
+		f.receipt = r.receiptOf(b.at)
+		b.accepted++
+	}
+	for _, r := range b.byCode {
+		if b.fate(r).err != nil {
+			b.drops = append(b.drops, r)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package purchase
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"unioncard/merchant"
+)
+
+// statement numbers the prepared statements of a lane's connection.
+type statement int
+
+const (
+	stmtBegin statement = iota
+	stmtLockDays
+	stmtNow
+	stmtClaim
+	stmtCards
+	stmtStatuses
+	stmtReadKeys
+	stmtUseCodes
+	stmtReadCodes
+	stmtLockUsage
+	stmtLockCaps
+	stmtDrop
+	stmtDropCodes
+	stmtPutUsage
+	stmtPutCaps
+	stmtCommit
+	stmtRollback
+	statements
+)
+
+// commitSQL is every statement of a batch, each set-based over the columns of
+// unnest. Inserts and locks follow the order of the arrays, which is one global
+// order, so that lanes and nodes wait for each other but never in a circle.
+var commitSQL = [statements]string{
+	stmtBegin:    `BEGIN ISOLATION LEVEL READ COMMITTED`,
+	stmtLockDays: lockDaysSQL,
+
+	stmtNow: `SELECT (extract(epoch FROM now()) * 1000000)::bigint, ` + businessDaySQL + ` - date '1970-01-01'`,
+
+	// Whoever inserts first has the key; whoever comes while that one is still
+	// undecided waits for its outcome here.
+	stmtClaim: `
+INSERT INTO purchases (merchant_id, terminal_id, idem_key, id, request_hash, outlet_id, contract_id, terms_version,
+    floor_id, card_serial, code_kind, code_key, quote_id, quoted_at, amount_fen, discount_fen, union_share_fen,
+    applied, lines, merchant_ref, operator, state, business_day, committed_at)
+SELECT u.*, 1, ` + businessDaySQL + `, now()
+FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[], $6::bigint[], $7::bigint[], $8::integer[],
+    $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::bigint[],
+    $16::bigint[], $17::bigint[], $18::jsonb[], $19::jsonb[], $20::text[], $21::text[]) AS u
+ON CONFLICT ON CONSTRAINT purchases_key DO NOTHING`,
+
+	// The cards that may not earn now, by their place in the batch.
+	stmtCards: `
+SELECT u.i::integer, coalesce(c.status, 0)::smallint, coalesce(c.generation = u.generation, false)
+FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY AS u (serial, generation, i)
+LEFT JOIN cards c ON c.serial = u.serial
+WHERE (c.status = 1 AND c.generation = u.generation
+       AND c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date) IS NOT TRUE`,
+
+	stmtStatuses: merchant.StatusSQL,
+
+	stmtReadKeys: `
+SELECT u.i::integer, p.id, p.request_hash, p.state, p.amount_fen, p.discount_fen, p.union_share_fen,
+       (extract(epoch FROM p.committed_at) * 1000000)::bigint, p.outlet_id, coalesce(p.merchant_ref, '')
+FROM unnest($1::bigint[], $2::bigint[], $3::text[]) WITH ORDINALITY AS u (m, t, k, i)
+JOIN purchases p ON p.merchant_id = u.m AND p.terminal_id = u.t AND p.idem_key = u.k`,
+
+	stmtUseCodes: `
+INSERT INTO code_uses (card_serial, code_key, merchant_id, purchase_id)
+SELECT u.* FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[]) AS u
+ON CONFLICT DO NOTHING`,
+
+	stmtReadCodes: `
+SELECT u.i::integer, c.purchase_id, coalesce(p.quote_id, 0)
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u (serial, k, i)
+JOIN code_uses c ON c.card_serial = u.serial AND c.code_key = u.k
+LEFT JOIN purchases p ON p.merchant_id = c.merchant_id AND p.id = c.purchase_id`,
+
+	stmtLockUsage: `
+SELECT u.i::integer, g.uses::bigint, g.used_fen
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::date[])
+     WITH ORDINALITY AS u (m, c, s, o, card, p, d, i)
+JOIN usage g ON g.merchant_id = u.m AND g.contract_id = u.c AND g.source = u.s AND g.offer = u.o
+     AND g.card_serial = u.card AND g.period = u.p AND g.period_start = u.d
+ORDER BY u.i FOR UPDATE OF g`,
+
+	stmtLockCaps: `
+SELECT u.i::integer, g.discount_fen
+FROM unnest($1::bigint[], $2::smallint[], $3::date[]) WITH ORDINALITY AS u (card, k, d, i)
+JOIN card_caps g ON g.card_serial = u.card AND g.code_kind = u.k AND g.day = u.d
+ORDER BY u.i FOR UPDATE OF g`,
+
+	stmtDrop: `
+DELETE FROM purchases p USING unnest($1::bigint[], $2::uuid[]) AS u (m, id)
+WHERE p.merchant_id = u.m AND p.id = u.id`,
+
+	stmtDropCodes: `
+DELETE FROM code_uses c USING unnest($1::bigint[], $2::bigint[]) AS u (serial, k)
+WHERE c.card_serial = u.serial AND c.code_key = u.k`,
+
+	stmtPutUsage: `
+INSERT INTO usage AS g (merchant_id, contract_id, source, offer, card_serial, period, period_start,
+    uses, used_fen, max_uses, max_fen)
+SELECT u.* FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::date[],
+    $8::integer[], $9::bigint[], $10::integer[], $11::bigint[]) AS u
+ON CONFLICT (merchant_id, contract_id, source, offer, card_serial, period, period_start) DO UPDATE
+SET uses = g.uses + excluded.uses, used_fen = g.used_fen + excluded.used_fen,
+    max_uses = excluded.max_uses, max_fen = excluded.max_fen`,
+
+	stmtPutCaps: `
+INSERT INTO card_caps AS g (card_serial, code_kind, day, discount_fen, cap_fen)
+SELECT u.* FROM unnest($1::bigint[], $2::smallint[], $3::date[], $4::bigint[], $5::bigint[]) AS u
+ON CONFLICT (card_serial, code_kind, day) DO UPDATE
+SET discount_fen = g.discount_fen + excluded.discount_fen, cap_fen = excluded.cap_fen`,
+
+	stmtCommit:   `COMMIT`,
+	stmtRollback: `ROLLBACK`,
+}
+
+// laneSettings hold for the connection of a lane. Every statement is a short walk
+// through unique indexes, whatever the tables' statistics were when it was
+// planned: a plan made on an empty table must not scan a full one. The time
+// limits free the locks of a node that hangs.
+var laneSettings = map[string]string{
+	"plan_cache_mode":                     "force_generic_plan",
+	"enable_seqscan":                      "off",
+	"enable_hashjoin":                     "off",
+	"enable_mergejoin":                    "off",
+	"lock_timeout":                        "4s",
+	"idle_in_transaction_session_timeout": "15s",
+	"application_name":                    "unioncard-committer",
+}
+
+// connect opens a lane's connection and prepares its statements in one round trip.
+func (l *lane) connect(ctx context.Context) error {
+	cfg := l.c.pool.Config().ConnConfig.Copy()
+	for name, value := range laneSettings {
+		cfg.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	p := conn.PgConn().StartPipeline(ctx)
+	for i, sql := range commitSQL {
+		p.SendPrepare(stmtName(statement(i)), sql, nil)
+	}
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	for i := range commitSQL {
+		got, err := p.GetResults()
+		if err != nil {
+			_ = p.Close()
+			_ = conn.Close(ctx)
+			return fmt.Errorf("prepare statement %d: %w", i, err)
+		}
+		l.prepared[i] = got.(*pgconn.StatementDescription)
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	l.conn = conn
+	return nil
+}
+
+func stmtName(s statement) string { return fmt.Sprintf("commit_%d", s) }

@@ -1,0 +1,99 @@
+package purchase
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// lane writes one batch after the other on a connection of its own. A merchant's
+// purchases always go to the same lane, in the order in which they came.
+type lane struct {
+	c        *Committer
+	queue    chan *row
+	conn     *pgx.Conn // nil until connected, and after a failure
+	prepared [statements]*pgconn.StatementDescription
+	rows     []*row // the batch being gathered
+	// adjourned are rows whose code is used by another row of the last batch: they
+	// lead the next one, when that one is decided.
+	adjourned []*row
+	batch     batch
+}
+
+func newLane(c *Committer) *lane {
+	l := &lane{c: c, queue: make(chan *row, c.opts.Queue)}
+	l.batch.caps.caps = c.opts.Caps
+	return l
+}
+
+// run works until the queue is closed and empty.
+func (l *lane) run(ctx context.Context) {
+	defer func() { l.disconnect(ctx) }()
+	linger := time.NewTimer(time.Hour)
+	defer linger.Stop()
+	for l.gather(linger) {
+		l.c.metrics.rows.Observe(float64(len(l.rows)))
+		l.write(ctx, l.rows)
+	}
+}
+
+// gather fills l.rows with what has queued: all there is, up to MaxRows; a lane
+// that finds less waits up to Linger for more. It returns false when there is
+// nothing left and nothing will come.
+func (l *lane) gather(linger *time.Timer) bool {
+	l.rows = append(l.rows[:0], l.adjourned...)
+	l.adjourned = l.adjourned[:0]
+	if len(l.rows) == 0 {
+		r, ok := <-l.queue
+		if !ok {
+			return false
+		}
+		l.rows = append(l.rows, r)
+	}
+	if l.drain() {
+		return true
+	}
+	linger.Reset(l.c.opts.Linger)
+	defer linger.Stop()
+	for len(l.rows) < l.c.opts.MaxRows {
+		select {
+		case r, ok := <-l.queue:
+			if !ok {
+				return true
+			}
+			l.rows = append(l.rows, r)
+		case <-linger.C:
+			return true
+		}
+	}
+	return true
+}
+
+// drain takes what is there without waiting; true if that fills a batch.
+func (l *lane) drain() bool {
+	for len(l.rows) < l.c.opts.MaxRows {
+		select {
+		case r, ok := <-l.queue:
+			if !ok {
+				return true
+			}
+			l.rows = append(l.rows, r)
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// disconnect drops the connection, if there is one.
+func (l *lane) disconnect(ctx context.Context) {
+	if l.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = l.conn.Close(ctx)
+	l.conn = nil
+}

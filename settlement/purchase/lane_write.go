@@ -1,0 +1,196 @@
+package purchase
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errLostCommit: the connection went after COMMIT was sent and before its answer
+// came, so the batch may be recorded or not.
+var errLostCommit = errors.New("purchase: lost the answer to COMMIT")
+
+// errNoConnection: there is no connection to write on.
+var errNoConnection = errors.New("purchase: no connection")
+
+// errRolledBack: the server answered COMMIT with ROLLBACK.
+var errRolledBack = errors.New("purchase: transaction was rolled back")
+
+// fault sorts the ways in which a batch fails.
+type fault int
+
+const (
+	faultNone     fault = iota
+	faultConflict       // with another batch: write it again
+	faultLost           // connection gone before COMMIT: nothing recorded, write it again
+	faultUnknown        // connection gone during COMMIT
+	faultData           // a row that the database does not take
+	faultProgram        // anything else
+)
+
+var faultNames = [...]string{"none", "conflict", "lost", "unknown", "data", "program"}
+
+// faultOf reads an error by its SQLSTATE.
+func faultOf(err error) fault {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return faultNone
+	case errors.Is(err, errNoConnection):
+		return faultLost
+	case errors.Is(err, errLostCommit):
+		return faultUnknown
+	case errors.Is(err, errRolledBack):
+		return faultConflict
+	case !errors.As(err, &pg):
+		return faultLost
+	}
+	switch pg.Code[:2] {
+	case "40", "55": // deadlock, serialization; lock not available
+		return faultConflict
+	case "08", "25", "53", "57", "58": // connection, read-only standby, resources, operator, system
+		return faultLost
+	case "23":
+		if pg.ConstraintName == "usage_within_limit" || pg.ConstraintName == "cap_not_exceeded" {
+			return faultConflict // another batch was first on a row that we could not lock: it was not there
+		}
+		return faultData
+	case "22":
+		return faultData
+	}
+	return faultProgram
+}
+
+// write records the rows and answers each of them, whatever it takes.
+func (l *lane) write(parent context.Context, rows []*row) {
+	ctx, cancel := context.WithTimeout(parent, l.c.opts.GiveUp)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := l.try(ctx, rows)
+		f := faultOf(err)
+		if f == faultUnknown {
+			f, err = l.resolve(parent)
+		}
+		switch f {
+		case faultNone:
+			l.finish()
+			return
+		case faultData, faultProgram:
+			l.isolate(parent, rows, err)
+			return
+		case faultUnknown:
+			l.c.opts.Logger.Error("outcome of a batch unknown", "rows", len(rows), "error", err)
+			l.finishUnknown(err)
+			return
+		}
+		l.c.metrics.retries.WithLabelValues(faultNames[f]).Inc()
+		if !pause(ctx, attempt) {
+			l.c.opts.Logger.Error("gave up a batch", "rows", len(rows), "attempts", attempt+1, "error", err)
+			l.refuse(rows)
+			return
+		}
+	}
+}
+
+// pause waits before the next attempt, longer each time; false once ctx is over.
+func pause(ctx context.Context, attempt int) bool {
+	if attempt == 0 {
+		return ctx.Err() == nil
+	}
+	wait := time.NewTimer(min(time.Millisecond<<min(attempt, 8), 200*time.Millisecond))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// try runs the batch's transaction once.
+func (l *lane) try(ctx context.Context, rows []*row) error {
+	if l.conn == nil {
+		if err := l.connect(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errNoConnection, err)
+		}
+	}
+	start := l.c.opts.Clock()
+	err := l.batch.run(ctx, l, rows)
+	if err == nil {
+		l.c.metrics.batch.Observe(l.c.opts.Clock().Sub(start).Seconds())
+		return nil
+	}
+	if f := faultOf(err); f == faultLost || f == faultUnknown {
+		l.disconnect(ctx)
+	} else {
+		l.abort(ctx)
+	}
+	return err
+}
+
+// abort ends the transaction, or the connection with it.
+func (l *lane) abort(ctx context.Context) {
+	pg := l.conn.PgConn()
+	if !pg.IsClosed() && pg.TxStatus() != 'I' {
+		_ = pg.Exec(ctx, `ROLLBACK`).Close()
+	}
+	if pg.IsClosed() || pg.TxStatus() != 'I' {
+		l.disconnect(ctx)
+	}
+}
+
+// isolate writes the rows of a batch that failed for its data in halves, down to
+// the row at fault, which alone is refused.
+func (l *lane) isolate(ctx context.Context, rows []*row, err error) {
+	if len(rows) == 1 {
+		l.c.opts.Logger.Error("a purchase can't be recorded", "error", err)
+		rows[0].err = fmt.Errorf("purchase: record: %w", err)
+		l.c.answer(rows[0])
+		return
+	}
+	half := len(rows) / 2
+	later := append([]*row(nil), rows[half:]...)
+	l.write(ctx, append([]*row(nil), rows[:half]...))
+	l.write(ctx, later)
+}
+
+// refuse answers rows of which nothing was recorded.
+func (l *lane) refuse(rows []*row) {
+	for _, r := range rows {
+		r.err = &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+		l.c.answer(r)
+	}
+}
+
+// finish answers the rows of a batch that is durable.
+func (l *lane) finish() {
+	b := &l.batch
+	for i, r := range b.rows {
+		r.receipt, r.err = b.fates[i].receipt, b.fates[i].err
+		l.c.answer(r)
+	}
+	l.adjourn()
+}
+
+// finishUnknown answers the rows of a batch of which nobody knows whether it is
+// durable. Refusals and replays stand: they recorded nothing.
+func (l *lane) finishUnknown(cause error) {
+	b := &l.batch
+	for i, r := range b.rows {
+		f := &b.fates[i]
+		r.receipt, r.err = f.receipt, f.err
+		if f.err == nil && !f.receipt.Replayed {
+			r.receipt, r.err = Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause)
+		}
+		l.c.answer(r)
+	}
+	l.adjourn()
+}
+
+func (l *lane) adjourn() {
+	l.c.metrics.adjourned.Add(float64(len(l.batch.adjourned)))
+	l.adjourned = append(l.adjourned, l.batch.adjourned...)
+}

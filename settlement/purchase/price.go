@@ -1,0 +1,190 @@
+package purchase
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"unioncard/card"
+	"unioncard/merchant"
+	"unioncard/merchant/terms"
+)
+
+// Caps are the daily caps on the discount that one card earns with codes that
+// can be copied, in fen. Zero values take the defaults.
+type Caps struct {
+	PrintedFen int64 // default 50,000: after the PBOC's ¥500 limit for static codes
+	TypedFen   int64 // default 20,000
+}
+
+func (c Caps) of(kind card.CodeKind) (fen int64, capped bool) {
+	switch kind {
+	case card.KindPrinted:
+		if c.PrintedFen == 0 {
+			return 50_000, true
+		}
+		return c.PrintedFen, true
+	case card.KindTyped:
+		if c.TypedFen == 0 {
+			return 20_000, true
+		}
+		return c.TypedFen, true
+	}
+	return 0, false
+}
+
+// pricer evaluates a basket under a contract and signs the result.
+type pricer struct {
+	signer *signer
+	caps   Caps
+	pool   sync.Pool
+}
+
+func newPricer(ring *card.Keyring, caps Caps) *pricer {
+	return &pricer{signer: newSigner(ring), caps: caps, pool: sync.Pool{New: func() any { return new(pricing) }}}
+}
+
+// pricing is the memory of one evaluation.
+type pricing struct {
+	in      terms.Input
+	results [2]terms.Result
+	limits  []quotedLimit
+	q       quote
+	buf     []byte
+}
+
+// basket is what is to be priced, for whom and where.
+type basket struct {
+	terminal *merchant.Terminal
+	outlet   int64
+	contract *merchant.Contract
+	terms    *merchant.TermsVersion
+	holder   terms.Holder
+
+	serial     int64
+	generation uint16
+	kind       card.CodeKind
+	useKey     int64 // of a phone code, else 0
+
+	amount int64 // fen
+	items  []terms.Item
+	at     time.Time
+	// used tells what of a limit is used up; nil before anything is known.
+	used *usedUp
+}
+
+// usedUp is what a card has used of a contract's limits and its daily cap.
+type usedUp struct {
+	cap    int64 // fen of the cap for this kind of code
+	limits map[limitKey]used
+}
+
+// limitKey names a limit of one card under one contract in the present periods.
+type limitKey struct {
+	source int64 // 0: the contract's Terms, else the floor
+	offer  string
+	period terms.Period
+}
+
+// used counts uses and fen.
+type used struct{ uses, fen int64 }
+
+// quote fills the answer's quote. The larger of what the contract's own Terms
+// and each lifting floor earn applies whole (DESIGN, "Lifted").
+func (p *pricer) quote(b *basket, ans *VerifyAnswer) {
+	s := p.pool.Get().(*pricing)
+	defer p.pool.Put(s)
+	s.in.AmountFen, s.in.Items, s.in.At, s.in.Holder = b.amount, b.items, b.at, b.holder
+	s.in.CapFen, s.in.Capped = p.caps.of(b.kind)
+	if b.used != nil && s.in.Capped {
+		s.in.CapFen = max(s.in.CapFen-b.used.cap, 0)
+	}
+	form, floor, best := b.terms.Terms, int64(0), 0
+	p.evaluate(s, form, 0, b.used, best)
+	for _, f := range b.contract.Lifts(b.at) {
+		p.evaluate(s, f.Terms, f.ID, b.used, 1-best)
+		if s.results[1-best].DiscountFen > s.results[best].DiscountFen {
+			form, floor, best = f.Terms, f.ID, 1-best
+		}
+	}
+	s.in.Items = nil // the caller's
+	p.sign(s, b, form, floor, &s.results[best], ans)
+}
+
+// evaluate runs one set of Terms into results[to], held to what their limits
+// leave: a limit that allows 10 yuan a day bounds a single purchase too.
+func (p *pricer) evaluate(s *pricing, form *terms.Compiled, source int64, u *usedUp, to int) {
+	s.in.Remaining = s.in.Remaining[:0]
+	for _, o := range form.Offers() {
+		left := terms.Remaining{Uses: terms.Unlimited, Fen: terms.Unlimited}
+		for _, l := range o.Limits() {
+			var was used
+			if u != nil {
+				was = u.limits[limitKey{source, o.ID(), l.Per}]
+			}
+			if l.Uses > 0 {
+				left.Uses = least(left.Uses, l.Uses-was.uses)
+			}
+			if l.Fen > 0 {
+				left.Fen = least(left.Fen, l.Fen-was.fen)
+			}
+		}
+		s.in.Remaining = append(s.in.Remaining, left)
+	}
+	form.Evaluate(&s.in, &s.results[to])
+}
+
+// least is the tighter of two bounds, the first of which may be Unlimited.
+func least(a, b int64) int64 {
+	b = max(b, 0)
+	if a == terms.Unlimited {
+		return b
+	}
+	return min(a, b)
+}
+
+func (p *pricer) sign(s *pricing, b *basket, form *terms.Compiled, floor int64, r *terms.Result, ans *VerifyAnswer) {
+	q := &s.q
+	*q = quote{
+		id: rand.Int64N(1<<63-1) + 1, issuedAt: b.at.UnixMilli(),
+		terminal: b.terminal.ID, outlet: b.outlet, merchant: b.terminal.MerchantID,
+		contract: b.contract.ID, terms: b.terms.Version, floor: floor,
+		serial: b.serial, generation: b.generation, kind: b.kind, codeKey: b.useKey,
+		amount: b.amount, discount: r.DiscountFen, applied: q.applied[:0], lines: r.Lines,
+	}
+	if q.codeKey == 0 {
+		q.codeKey = -q.id
+	}
+	offers := form.Offers()
+	s.limits = s.limits[:0]
+	ans.Applied, ans.Declined = ans.Applied[:0], ans.Declined[:0]
+	for _, a := range r.Applied {
+		o := offers[a.Offer]
+		from := len(s.limits)
+		for _, l := range o.Limits() {
+			s.limits = append(s.limits, quotedLimit{period: l.Per, maxUses: bound(l.Uses), maxFen: bound(l.Fen)})
+		}
+		q.applied = append(q.applied, quotedOffer{o.ID(), a.DiscountFen, a.UnionFen, s.limits[from:len(s.limits):len(s.limits)]})
+		q.unionShare += a.UnionFen
+		ans.Applied = append(ans.Applied, AppliedOffer{o.ID(), o.Title(), a.DiscountFen})
+	}
+	for _, d := range r.Declined {
+		o := offers[d.Offer]
+		ans.Declined = append(ans.Declined, DeclinedOffer{o.ID(), o.Title(), d.Reason, d.NeedFen})
+	}
+	q.items, s.buf = hashItems(s.buf, b.items)
+	ans.HasQuote = true
+	ans.Token = p.signer.appendQuote(ans.Token[:0], q, b.at)
+	ans.ExpiresAt = q.expires()
+	ans.AmountFen, ans.DiscountFen, ans.PayableFen = q.amount, q.discount, q.amount-q.discount
+	ans.Lifted = floor != 0
+	ans.TermsVersion = b.terms.Version
+}
+
+// bound turns a limit's 0, no bound, into noLimit.
+func bound(n int64) int64 {
+	if n == 0 {
+		return noLimit
+	}
+	return n
+}
