@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"unioncard/card/feed"
+)
+
+const (
+	housekeepEvery = 10 * time.Minute
+	changesKept    = 24 * time.Hour
+)
+
+// housekeep does, on every node and harmlessly twice, what nobody asks for:
+// suspends contracts whose renegotiation deadline has passed and prunes what is
+// no longer read. A failure is logged and tried again at the next turn.
+func (n *node) housekeep(ctx context.Context) error {
+	tick := time.NewTicker(housekeepEvery)
+	defer tick.Stop()
+	for {
+		n.housekeepOnce(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *node) housekeepOnce(ctx context.Context) {
+	chores := []struct {
+		name string
+		do   func(context.Context) (int64, error)
+	}{
+		{"suspend overdue contracts", func(ctx context.Context) (int64, error) {
+			ids, err := n.merchants.SuspendOverdue(ctx, time.Now())
+			return int64(len(ids)), err
+		}},
+		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
+		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
+	}
+	for _, c := range chores {
+		done, err := c.do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			n.log.Error("housekeeping", "chore", c.name, "error", err)
+		case done > 0:
+			n.log.Info("housekeeping", "chore", c.name, "done", done)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+// Command unioncard is the member card and merchant discount service of a
+// provincial trade union: the server, its schema and the tools round it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"unioncard/api"
+)
+
+// program is what a command sees of the outside.
+type program struct {
+	stdout, stderr io.Writer
+	environ        []string
+}
+
+// command is one line of the usage.
+type command struct {
+	name, args, about string
+	mode              mode
+	run               func(ctx context.Context, p *program, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"run", "[flags]", "the service on one machine, with a private PostgreSQL in --data", modeRun, runLocal},
+		{"serve", "[flags]", "one node over DATABASE_URL (and REDIS_URL, for several nodes)", modeServe, runServe},
+		{"migrate", "[flags]", "bring the schema of DATABASE_URL up to date", modeMigrate, runMigrate},
+		{"keyring", "init|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring},
+		{"card", "code|codes|printed|lost|found|suspend|resume|replace …", "codes and the life of a card", modeTool, runCard},
+		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal},
+		{"contract", "suspend|resume|end ID --reason …", "stop or end a contract", modeTool, runContract},
+		{"demo", "outlets|cards [--count N]", "what the demo data holds", modeTool, runDemo},
+		{"simulate", "--url URL --rate N …", "play tills against a running service", modeTool, runSimulate},
+	}
+}
+
+// errUsage: the command line is wrong and the usage has been shown.
+var errUsage = errors.New("wrong command line")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	switch err := p.main(ctx, os.Args[1:]); {
+	case err == nil:
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	default:
+		fmt.Fprintf(os.Stderr, "unioncard: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func (p *program) main(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		p.usage()
+		if len(args) == 0 {
+			return errUsage
+		}
+		return nil
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		err := c.run(ctx, p, args[1:])
+		if errors.Is(err, errHelp) {
+			fmt.Fprintf(p.stdout, "unioncard %s %s\n%s\n\n", c.name, c.args, c.about)
+			return usage(p.stdout, c.mode)
+		}
+		return err
+	}
+	fmt.Fprintf(p.stderr, "unioncard: there is no command %q\n", args[0])
+	p.usage()
+	return errUsage
+}
+
+func (p *program) usage() {
+	fmt.Fprint(p.stderr, "usage: unioncard COMMAND …\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(p.stderr, "  %-10s %-52s %s\n", c.name, c.args, c.about)
+	}
+	fmt.Fprint(p.stderr, "\nunioncard COMMAND --help lists the flags of a command.\n")
+}
+
+// logger writes JSON records through a buffer, so that a request never waits
+// for its record. Close the writer last.
+func (p *program) logger(level slog.Level) (*slog.Logger, *api.LogWriter) {
+	w := api.NewLogWriter(p.stderr)
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), w
+}

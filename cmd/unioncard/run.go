@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"unioncard/card"
+	"unioncard/cmd/unioncard/demo"
+	"unioncard/migrations"
+	"unioncard/migrations/pglocal"
+)
+
+const keyringName = "keyring.json"
+
+// runLocal is the service on one machine: it starts the private PostgreSQL,
+// brings the schema up to date, loads the demonstration if asked to, and serves.
+func runLocal(ctx context.Context, p *program, args []string) (err error) {
+	cfg, err := parseConfig(args, p.environ, modeRun)
+	if err != nil {
+		return err
+	}
+	cfg.Nodes = 1
+	log, logs := p.logger(cfg.LogLevel)
+	defer func() { err = errors.Join(err, logs.Close()) }()
+	pg, err := pglocal.Start(ctx, pglocal.Options{Dir: cfg.Data, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, pg.Stop(stop))
+	}()
+	dsn := pg.DSN(pglocal.Database)
+	if err := os.WriteFile(filepath.Join(cfg.Data, databaseFile), []byte(dsn+"\n"), 0o644); err != nil {
+		return err
+	}
+	pool, err := newPool(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Apply(ctx, pool); err != nil {
+		return fmt.Errorf("schema of %s: %w", cfg.Data, err)
+	}
+	if cfg.KeyringFile == "" {
+		cfg.KeyringFile = filepath.Join(cfg.Data, keyringName)
+	}
+	keyring, err := ownKeyring(ctx, pool, cfg.KeyringFile)
+	if err != nil {
+		return err
+	}
+	if cfg.Demo {
+		if err := loadDemo(ctx, pool, log); err != nil {
+			return err
+		}
+	}
+	n, err := newNode(ctx, cfg, pool, keyring, log)
+	if err != nil {
+		return err
+	}
+	if cfg.Demo {
+		if err := printWelcome(ctx, p.stdout, n); err != nil {
+			return err
+		}
+	}
+	log.Info("serving", "api", n.apiAt.Addr().String(), "admin", n.adminAt.Addr().String())
+	return n.Run(ctx)
+}
+
+// runServe is one node over a database that somebody else runs.
+func runServe(ctx context.Context, p *program, args []string) (err error) {
+	cfg, err := parseConfig(args, p.environ, modeServe)
+	if err != nil {
+		return err
+	}
+	log, logs := p.logger(cfg.LogLevel)
+	defer func() { err = errors.Join(err, logs.Close()) }()
+	keyring, err := card.LoadKeyring(cfg.KeyringFile)
+	if err != nil {
+		return err
+	}
+	pool, err := newPool(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Check(ctx, pool); err != nil {
+		return fmt.Errorf("schema of DATABASE_URL: %w", err)
+	}
+	if err := migrations.CheckDurability(ctx, pool); err != nil {
+		return err
+	}
+	n, err := newNode(ctx, cfg, pool, keyring, log)
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "api", n.apiAt.Addr().String(), "admin", n.adminAt.Addr().String())
+	return n.Run(ctx)
+}
+
+// runMigrate brings a database's schema up to date.
+func runMigrate(ctx context.Context, p *program, args []string) error {
+	cfg, err := parseConfig(args, p.environ, modeMigrate)
+	if err != nil {
+		return err
+	}
+	pool, err := newPool(ctx, cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Apply(ctx, pool); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, "the schema is up to date")
+	return err
+}
+
+// poolSize is how many connections a node keeps for everything but the
+// committer's lanes and the change feed, which have their own.
+const poolSize = 16
+
+func newPool(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
+	conf, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the database's address can't be read") // err might repeat its password
+	}
+	conf.MaxConns = max(conf.MaxConns, poolSize)
+	conf.ConnConfig.RuntimeParams["application_name"] = "unioncard"
+	pool, err := pgxpool.NewWithConfig(ctx, conf)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return pool, nil
+}
+
+// ownKeyring loads a single machine's keys, or makes them for a database without
+// cards. With cards and without keys every code in the members' hands would be
+// dead, so that is refused.
+func ownKeyring(ctx context.Context, pool *pgxpool.Pool, file string) (*card.Keyring, error) {
+	k, err := card.LoadKeyring(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return k, err
+	}
+	var cards bool
+	if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM cards)`).Scan(&cards); err != nil {
+		return nil, fmt.Errorf("look for cards: %w", err)
+	}
+	if cards {
+		return nil, fmt.Errorf("%s is missing, and there are cards made with its keys: put it back from your copy", file)
+	}
+	if k, err = card.NewKeyring(time.Now(), nil); err != nil {
+		return nil, err
+	}
+	return k, k.Save(file)
+}
+
+// loadDemo fills an empty database and says how long it took.
+func loadDemo(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	began := time.Now()
+	loaded, err := demo.Load(ctx, pool, began)
+	if err != nil {
+		return err
+	}
+	if loaded {
+		log.Info("demo data loaded", "took_ms", time.Since(began).Milliseconds())
+	}
+	return nil
+}
+
+// runKeyring makes or extends a file of master keys.
+func runKeyring(ctx context.Context, p *program, args []string) error {
+	own, rest, err := takeFlags(args, map[string]string{"overlap": "720h"})
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		return errors.New("keyring init, or keyring rotate RING")
+	}
+	action, rest := rest[0], rest[1:]
+	cfg, err := parseConfig(append(rest, "--data", "unused"), p.environ, modeTool)
+	if err != nil {
+		return err
+	}
+	if cfg.KeyringFile == "" {
+		return errors.New("--keyring-file: needed")
+	}
+	switch {
+	case action == "init" && len(cfg.Args) == 0:
+		if _, err := os.Stat(cfg.KeyringFile); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is there already", cfg.KeyringFile)
+		}
+		k, err := card.NewKeyring(time.Now(), nil)
+		if err != nil {
+			return err
+		}
+		return k.Save(cfg.KeyringFile)
+	case action == "rotate" && len(cfg.Args) == 1:
+		overlap, err := time.ParseDuration(own["overlap"])
+		if err != nil || overlap < 0 {
+			return errors.New("--overlap: want a duration, as in 720h")
+		}
+		k, err := card.LoadKeyring(cfg.KeyringFile)
+		if err != nil {
+			return err
+		}
+		if err := k.Rotate(card.Ring(cfg.Args[0]), time.Now(), overlap, nil); err != nil {
+			return err
+		}
+		return k.Save(cfg.KeyringFile)
+	}
+	return errors.New("keyring init, or keyring rotate RING")
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"unioncard/merchant"
+)
+
+// printWelcome tells whoever started the demonstration where everything is and
+// how to log a first till in.
+func printWelcome(ctx context.Context, w io.Writer, n *node) error {
+	var outlet, number int64
+	var shop, offers string
+	err := n.pool.QueryRow(ctx, `SELECT o.id, o.name, (SELECT string_agg(x->>'title', '，') FROM jsonb_array_elements(t.terms->'offers') x)
+		FROM outlets o
+		JOIN contract_outlets co ON co.outlet_id = o.id AND co.during @> clock_timestamp()
+		JOIN contracts c ON c.id = co.contract_id AND c.status = 'active' AND c.trade = 'shopping'
+		JOIN contract_terms t ON t.contract_id = c.id AND t.effective @> clock_timestamp()
+		WHERE o.status = 'active' ORDER BY o.id LIMIT 1`).Scan(&outlet, &shop, &offers)
+	if err != nil {
+		return fmt.Errorf("look for a shop: %w", err)
+	}
+	err = n.pool.QueryRow(ctx, `SELECT number FROM cards WHERE status = 1 AND valid_until >= current_date ORDER BY serial LIMIT 1`).Scan(&number)
+	if err != nil {
+		return fmt.Errorf("look for a card: %w", err)
+	}
+	code, err := n.merchants.IssueActivationCode(ctx, merchant.By{Actor: "demo", Reason: "first till of the demonstration"}, outlet)
+	if err != nil {
+		return fmt.Errorf("activation code: %w", err)
+	}
+	api, admin := n.apiAt.Addr(), n.adminAt.Addr()
+	_, err = fmt.Fprintf(w, `
+unioncard 演示已启动 / the demonstration is running
+
+  接口 API            http://%s        文档 docs  http://%s/docs
+  运维 operations     http://%s/metrics  /healthz  /readyz
+
+  门店 shop           %d  %s（%s）
+  终端激活码 till     %s   good once, until %s
+  会员卡 card         %d
+  会员码 code now     bin/unioncard card code %d --data %s
+  更多 more           bin/unioncard demo outlets|cards --data %s
+
+`, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.Local().Format(time.TimeOnly), number, number, n.cfg.Data, n.cfg.Data)
+	return err
+}
