@@ -1,0 +1,127 @@
+package terms
+
+import (
+	"time"
+)
+
+// Verdict is the outcome of a comparison.
+type Verdict uint8
+
+// Verdicts.
+const (
+	// NotWorse: proved, for every basket, moment, card and state of usage.
+	NotWorse Verdict = iota + 1
+	// Worse: there is a counterexample.
+	Worse
+	// Undecided: neither was proved; the terms must be simplified.
+	Undecided
+)
+
+// String is the stable code.
+func (v Verdict) String() string {
+	return [...]string{"none", "not_worse", "worse", "undecided"}[min(v, Undecided)]
+}
+
+// Basket is a counterexample's basket; CheckBasket accepts it. Items is nil for
+// an amount alone.
+type Basket struct {
+	AmountFen int64
+	Items     []Item
+}
+
+// Comparison is what Compare found.
+type Comparison struct {
+	Verdict Verdict
+	// Counterexample, At and Holder are a purchase on which the local terms give
+	// LocalFen, less than the floor's FloorFen; set if Worse.
+	Counterexample   *Basket
+	At               time.Time
+	Holder           Holder
+	LocalFen         int64
+	FloorFen         int64
+	LocalUsage       []Remaining // what limits leave in it, by offer, for Evaluate
+	FloorUsage       []Remaining
+	Smallest         bool // proved that no basket of a smaller amount is one
+	Offers           []string
+	Reason           string
+	evaluated, boxes int
+}
+
+// Compare decides whether the local terms are never worse for the member than
+// the floor: for every basket that CheckBasket accepts, every moment and every
+// holder, with limits no tighter.
+//
+// Limits are compared as documents: in any state of usage a local offer counts
+// only while a floor offer is available whose limits imply every limit of the
+// local one; the floor's offers with limits may be used up or not, and a limit
+// in fen bounds the discount of one purchase. Funding does not matter: the
+// member gets the same.
+//
+// NotWorse and Worse are always right. The answer is exact, and the
+// counterexample the smallest, for amount benefits over one scope and for
+// percentages over disjoint or nested scopes; elsewhere it may be Undecided,
+// naming in Offers those to simplify, which a caller treats as a refusal. For
+// Worse, Offers are the floor's offers that apply in the counterexample. Reason
+// is a sentence in Chinese for the office that negotiates.
+func Compare(local, floor *Compiled) Comparison {
+	return CompareWithin(local, floor, time.Time{}, time.Time{})
+}
+
+// CompareWithin is Compare for the moments from (included) to until (excluded)
+// only, such as those in which a contract and a floor are both in force. A zero
+// time is no bound.
+func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
+	k := newComparer(local, floor)
+	out := Comparison{Verdict: NotWorse}
+	var open *answer
+	var openCase scenario
+	found := answer{amount: MaxBasketFen + 1}
+	var foundCase scenario
+	cases, complete := k.scenarios(from, until)
+	for _, s := range cases {
+		a := k.solve(s.local, s.floor, found.amount-1)
+		switch a.verdict {
+		case Worse:
+			if smaller, ok := k.confirm(s, a); ok && smaller.amount < found.amount {
+				found, foundCase = smaller, s
+			} else if !ok && open == nil {
+				open, openCase = &a, s
+			}
+		case Undecided:
+			if open == nil {
+				open, openCase = &a, s
+			}
+		}
+	}
+	switch {
+	case found.amount <= MaxBasketFen:
+		k.report(&out, foundCase, found)
+		out.Smallest = found.smallest && open == nil
+	case open != nil:
+		out.Verdict = Undecided
+		out.Offers = k.names(openCase)
+		out.Reason = "系统无法证明本地优惠在任何情况下都不低于省级底线，请简化所列优惠"
+	case !complete:
+		out.Verdict = Undecided
+		out.Offers = k.limited()
+		out.Reason = "底线中的限次限额组合过多，请简化所列优惠"
+	}
+	out.evaluated, out.boxes = k.evaluated, k.boxes
+	return out
+}
+
+// answer is what solving one scenario found: x is an amount and a quantity for
+// each region.
+type answer struct {
+	verdict  Verdict
+	lines    []place
+	amount   int64
+	smallest bool
+}
+
+// place is a line of a counterexample in the making: qty 0 is one whole unit.
+type place struct {
+	region *region
+	amount int64
+	qty    int64
+}

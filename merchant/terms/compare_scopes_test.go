@@ -1,0 +1,131 @@
+package terms
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var laminar = [][]string{{"a"}, {"b"}, {"c"}, {"a", "b"}, {"a", "b", "c"}, nil}
+
+// percentScopes are percentages over disjoint or nested scopes: there Compare
+// is exact.
+func TestComparePercentScopes(t *testing.T) {
+	t.Parallel()
+	g := gen{rand.New(rand.NewPCG(3, 4))}
+	verdicts := map[Verdict]int{}
+	for range rounds(1_000, 200_000) {
+		side := func() *Terms {
+			d := &Terms{V: 1}
+			for i := range 1 + g.IntN(4) {
+				o := g.offer(i, Benefit{Kind: KindPercent, RateBP: g.rate()})
+				o.Caps = Caps{}
+				o.Scope.Categories = laminar[g.IntN(len(laminar))]
+				d.Offers = append(d.Offers, o)
+			}
+			return d
+		}
+		floor := side()
+		local := g.near(floor)
+		local.Offers = append([]Offer(nil), local.Offers...)
+		for i := range local.Offers {
+			local.Offers[i].Caps = Caps{}
+		}
+		for i, o := range side().Offers {
+			if g.IntN(2) == 0 {
+				o.ID = string(rune('p' + i))
+				local.Offers = append(local.Offers, o)
+			}
+		}
+		got := compareWalked(t, local, floor, 24)
+		verdicts[got.Verdict]++
+		if got.Verdict == Undecided || got.Verdict == Worse && !got.Smallest {
+			t.Fatalf("not exact %+v: local %s floor %s", got, show(local), show(floor))
+		}
+	}
+	t.Log(verdicts)
+}
+
+// anyScopes are any benefits over any scopes, crossing ones too: never wrong.
+func TestCompareAnyScopes(t *testing.T) {
+	t.Parallel()
+	g := gen{rand.New(rand.NewPCG(5, 6))}
+	verdicts := map[Verdict]int{}
+	for range rounds(400, 150_000) {
+		side := func() *Terms {
+			d := &Terms{V: 1}
+			for i := range 1 + g.IntN(3) {
+				o := g.offer(i, g.amountBenefit(16))
+				for o.Benefit.Kind == KindEvery {
+					o.Benefit = g.amountBenefit(16)
+				}
+				for _, c := range []string{"a", "b", "c"} {
+					if g.IntN(2) == 0 {
+						o.Scope.Categories = append(o.Scope.Categories, c)
+					}
+				}
+				if g.IntN(4) == 0 {
+					o.Scope.SKUs = []string{"s"}
+				}
+				if g.IntN(4) == 0 {
+					o.Stack = i + 1
+				}
+				d.Offers = append(d.Offers, o)
+			}
+			return d
+		}
+		floor := side()
+		local := side()
+		if g.IntN(2) == 0 {
+			local = g.near(floor)
+			for i, o := range side().Offers {
+				if o.Stack == 0 && g.IntN(2) == 0 {
+					o.ID = string(rune('p' + i))
+					local.Offers = append(local.Offers, o)
+				}
+			}
+		}
+		verdicts[compareWalked(t, local, floor, 18).Verdict]++
+	}
+	t.Log(verdicts)
+}
+
+// compareWalked compares and walks every basket of up to three kinds of line
+// and total fen.
+func compareWalked(t *testing.T, local, floor *Terms, total int64) Comparison {
+	t.Helper()
+	l, f := compiled(t, local), compiled(t, floor)
+	got := Compare(l, f)
+	checkWorse(t, local, floor, &got)
+	items := []Item{{Category: "a"}, {Category: "b"}, {Category: "c"}, {Category: "b", SKU: "s"}}
+	in := &Input{At: time.Unix(0, 0)}
+	var r Result
+	least := total + 1
+	for x := int64(0); x <= total; x++ {
+		for y := int64(0); x+y <= total; y++ {
+			for z := int64(0); x+y+z <= total; z++ {
+				for s := int64(0); s <= min(2, total-x-y-z); s++ {
+					sum := x + y + z + s
+					if sum == 0 || sum >= least {
+						continue
+					}
+					items[0].AmountFen, items[1].AmountFen, items[2].AmountFen, items[3].AmountFen = x, y, z, s
+					in.AmountFen, in.Items = sum, items
+					l.Evaluate(in, &r)
+					have := r.DiscountFen
+					f.Evaluate(in, &r)
+					if have < r.DiscountFen {
+						least = sum
+					}
+				}
+			}
+		}
+	}
+	switch {
+	case least <= total && got.Verdict == NotWorse:
+		t.Fatalf("said to be not worse, but is at %d: local %s floor %s", least, show(local), show(floor))
+	case least <= total && got.Verdict == Worse && got.Smallest && got.Counterexample.AmountFen > least:
+		t.Fatalf("smallest is %d, not %d: local %s floor %s", least, got.Counterexample.AmountFen, show(local), show(floor))
+	}
+	return got
+}
