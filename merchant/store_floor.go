@@ -224,7 +224,8 @@ func renegotiate(ctx context.Context, tx pgx.Tx, by By, contracts []*Contract, f
 		err = tx.QueryRow(ctx, `INSERT INTO renegotiations (contract_id, floor_id, terms_version, comparison, deadline, resolved_at)
 			VALUES ($1, $2, $3, $4, least($5::timestamptz, (SELECT greatest(min(r.deadline), $6)
 				FROM renegotiations r JOIN floors f ON f.id = r.floor_id
-				WHERE r.contract_id = $1 AND $5 IS NOT NULL AND r.deadline IS NOT NULL AND r.resolved_at IS NULL AND upper(f.effective) = $6)), $7)
+				WHERE r.contract_id = $1 AND (r.resolved_at IS NULL OR r.resolved_at > r.deadline)
+				AND upper(f.effective) = $6 HAVING count(r.deadline) > 0)), $7)
 			RETURNING deadline`,
 			b.ContractID, floor.Bound.FloorID, b.TermsVersion, comparison, deadline, floor.from, resolved).Scan(&deadline)
 		if err != nil {
