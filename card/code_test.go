@@ -15,7 +15,9 @@ const step = stepSeconds * time.Second
 
 func TestCodesRoundTrip(t *testing.T) {
 	t.Parallel()
-	any := func(serial int64) (uint16, bool) { return uint16(serial % (MaxGeneration + 1)), serial >= 1 && serial <= MaxSerial }
+	any := func(serial int64) (uint16, bool) {
+		return uint16(serial % (MaxGeneration + 1)), serial >= 1 && serial <= MaxSerial
+	}
 	c := NewCodes(newTestKeyring(t, noon), "65", any)
 	rapid.Check(t, func(t *rapid.T) {
 		serial := rapid.Int64Range(1, MaxSerial).Draw(t, "serial")
