@@ -3,6 +3,7 @@ package terms
 import (
 	"container/heap"
 	"math"
+	"math/bits"
 )
 
 // Several kinds of line at once: a best-first search over boxes of amounts, the
@@ -21,6 +22,12 @@ type box struct {
 	lo, hi []int64
 	total  int64 // sum of lo
 	width  int64 // sum of hi-lo
+	limit  int64 // the largest total of interest
+}
+
+// most is the largest sum of the kinds of in.
+func (b *box) most(in kindSet) int64 {
+	return min(sumOf(in, b.hi), b.limit-b.total+sumOf(in, b.lo), MaxBasketFen)
 }
 
 type boxHeap []*box
@@ -74,8 +81,17 @@ func (p *part) search(best answer) answer {
 			return best
 		}
 		p.k.boxes++
+		b.limit = best.amount - 1
 		for i := range b.hi {
-			b.hi[i] = min(b.hi[i], best.amount-1-b.total+b.lo[i])
+			b.hi[i] = min(b.hi[i], b.limit-b.total+b.lo[i])
+		}
+		if !p.tighten(b) || b.total > b.limit {
+			continue
+		}
+		if len(queue) > 0 && b.total > queue[0].total {
+			// Tightened past another box: that one first.
+			heap.Push(&queue, b)
+			continue
 		}
 		if p.worse(b.lo) {
 			best = p.found(b.lo, true)
@@ -92,6 +108,55 @@ func (p *part) search(best answer) answer {
 	}
 	best.smallest = true
 	return best
+}
+
+// tighten moves the sides of a box to where it can hold a smallest
+// counterexample: there, one fen less in scope of a floor offer that gives
+// anything would lose a fen of what it gives, or the counterexample would not be
+// the smallest. It reports false if there is no such place. Floor offers that
+// overlap are left alone.
+func (p *part) tighten(b *box) bool {
+	if !p.disjoint {
+		return true
+	}
+	for m := p.f; m != 0; m &= m - 1 {
+		j := bits.TrailingZeros64(m)
+		g, in := &p.k.f[j], p.fin[j]
+		lo, hi := sumOf(in, b.lo), b.most(in)
+		if lo == 0 {
+			continue
+		}
+		if g.value(hi) == g.value(lo-1) {
+			return false
+		}
+		if in&(in-1) != 0 {
+			continue
+		}
+		i := bits.TrailingZeros64(in)
+		if g.value(lo) == g.value(lo-1) {
+			up := g.reaches(g.value(lo)+1, lo, hi)
+			b.total += up - lo
+			b.width -= up - lo
+			b.lo[i] = up
+		}
+		down := g.reaches(g.value(hi), lo, hi)
+		b.width -= b.hi[i] - down
+		b.hi[i] = down
+	}
+	return true
+}
+
+// reaches is the first sum in lo..hi at which the benefit gives v, which it does
+// at hi.
+func (g *function) reaches(v, lo, hi int64) int64 {
+	for lo < hi {
+		if mid := lo + (hi-lo)/2; g.value(mid) >= v {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
 }
 
 // halves splits a box: first into without and with a kind of line, then near
@@ -132,9 +197,9 @@ func with(x []int64, i int, v int64) []int64 {
 func (p *part) noneIn(b *box, lines *lines) bool {
 	maybe, surely := support(b.hi), support(b.lo)
 	// What the floor gives at most, and local terms at least.
-	most := p.floorOn(b.hi, surely)
+	most := p.value(p.k.f, &p.fin, p.f, b.hi, surely, b)
 	if most == 0 || p.localOn(b.lo, maybe) >= most {
 		return true
 	}
-	return p.coveredOn(maybe, b.lo, b.hi) || lines.cover(b, maybe, surely)
+	return p.coveredOn(maybe, b) || lines.cover(b)
 }

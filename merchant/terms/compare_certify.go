@@ -9,18 +9,18 @@ import "math/bits"
 // certified says whether every floor offer is covered by local offers around
 // it, in that way.
 func (p *part) certified() bool {
-	return p.coveredOn(p.all, nil, nil)
+	return p.coveredOn(p.all, nil)
 }
 
-// coveredOn is certified for baskets between lo and hi whose lines are of the
-// kinds of s only; nil is no bound.
-func (p *part) coveredOn(s kindSet, lo, hi []int64) bool {
+// coveredOn is certified for the baskets of a box whose lines are of the kinds
+// of s only; nil is no bound.
+func (p *part) coveredOn(s kindSet, b *box) bool {
 	var cover [MaxOffers]mask
 	for m := p.f; m != 0; m &= m - 1 {
 		j := bits.TrailingZeros64(m)
 		from, to := int64(1), int64(MaxBasketFen)
-		if lo != nil {
-			from, to = max(1, sumOf(p.fin[j], lo)), min(to, sumOf(p.fin[j], hi))
+		if b != nil {
+			from, to = max(1, sumOf(p.fin[j], b.lo)), b.most(p.fin[j])
 			if p.k.f[j].value(to) == 0 {
 				continue
 			}

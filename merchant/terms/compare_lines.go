@@ -76,7 +76,7 @@ func sets(offers mask, clash func(i, j int) bool) ([]mask, bool) {
 
 // cover says whether for every set of floor offers some set of local offers
 // gives at least as much all over the box.
-func (n *lines) cover(b *box, maybe, surely kindSet) bool {
+func (n *lines) cover(b *box) bool {
 	if !n.complete {
 		return false
 	}
@@ -84,11 +84,11 @@ func (n *lines) cover(b *box, maybe, surely kindSet) bool {
 	var under, over [MaxOffers]slope
 	for m := p.l; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
-		under[i] = p.k.l[i].under(sumOf(p.lin[i], b.lo), min(MaxBasketFen, sumOf(p.lin[i], b.hi)))
+		under[i] = p.k.l[i].under(sumOf(p.lin[i], b.lo), b.most(p.lin[i]))
 	}
 	for m := p.f; m != 0; m &= m - 1 {
 		j := bits.TrailingZeros64(m)
-		over[j] = p.k.f[j].over(min(MaxBasketFen, sumOf(p.fin[j], b.hi)))
+		over[j] = p.k.f[j].over(b.most(p.fin[j]))
 	}
 	for _, f := range n.floor {
 		if !n.coveredBy(b, f, &under, &over) {
@@ -117,14 +117,18 @@ func (n *lines) coveredBy(b *box, f mask, under, over *[MaxOffers]slope) bool {
 		for m := l; m != 0; m &= m - 1 {
 			gap += under[bits.TrailingZeros64(m)].base
 		}
+		// Above the lower corner, the least is at the upper one or where all the
+		// room is used on the steepest loss.
+		var steepest, loss int64
 		for i := range b.lo {
 			bp := rate(p.kinds[i].l&l, under) - rate(p.kinds[i].f&f, over)
-			if bp >= 0 {
-				gap += bp * b.lo[i]
-			} else {
-				gap += bp * b.hi[i]
+			gap += bp * b.lo[i]
+			if bp < 0 {
+				steepest = min(steepest, bp)
+				loss += bp * (b.hi[i] - b.lo[i])
 			}
 		}
+		gap += max(loss, steepest*(b.limit-b.total))
 		if gap >= 0 {
 			return true
 		}

@@ -11,6 +11,7 @@ type comparer struct {
 	l, f         []function // by offer
 	regions      []region
 	crossing     []mask // by local offer: those it overlaps without nesting
+	nesting      []mask // by floor offer: those within it or around it
 	memo         map[[2]mask]answer
 	work         []work
 	result       Result
@@ -34,7 +35,8 @@ func newComparer(local, floor *Compiled) *comparer {
 	k := &comparer{local: local, floor: floor, memo: map[[2]mask]answer{}, work: make([]work, MaxOffers)}
 	k.l, k.f = functionsOf(local), functionsOf(floor)
 	k.regions = k.findRegions()
-	k.crossing = crossingOffers(len(local.offers), k.regions)
+	k.crossing, _ = relations(len(local.offers), k.regions, func(r *region) mask { return r.local })
+	_, k.nesting = relations(len(floor.offers), k.regions, func(r *region) mask { return r.floor })
 	return k
 }
 
@@ -53,27 +55,32 @@ func functionsOf(c *Compiled) []function {
 	return out
 }
 
-func crossingOffers(n int, regions []region) []mask {
+// relations are, by offer, those it overlaps without nesting and those it nests
+// with.
+func relations(n int, regions []region, of func(*region) mask) (crossing, nesting []mask) {
 	inside, touch := make([]mask, n), make([]mask, n)
 	for i := range inside {
 		inside[i] = ^mask(0)
 	}
 	for i := range regions {
-		for m := regions[i].local; m != 0; m &= m - 1 {
+		in := of(&regions[i])
+		for m := in; m != 0; m &= m - 1 {
 			o := bits.TrailingZeros64(m)
-			inside[o] &= regions[i].local
-			touch[o] |= regions[i].local
+			inside[o] &= in
+			touch[o] |= in
 		}
 	}
-	out := make([]mask, n)
+	crossing, nesting = make([]mask, n), make([]mask, n)
 	for o := range n {
-		for m := touch[o] &^ inside[o]; m != 0; m &= m - 1 {
-			if p := bits.TrailingZeros64(m); inside[p]>>o&1 == 0 {
-				out[o] |= 1 << p
+		for m := touch[o] &^ (1 << o); m != 0; m &= m - 1 {
+			if p := bits.TrailingZeros64(m); inside[o]>>p&1 == 1 || inside[p]>>o&1 == 1 {
+				nesting[o] |= 1 << p
+			} else {
+				crossing[o] |= 1 << p
 			}
 		}
 	}
-	return out
+	return crossing, nesting
 }
 
 // solve compares the given offers at a moment at which all of them are
@@ -111,37 +118,73 @@ type kind struct {
 	region *region
 }
 
-// kinds are the regions that a smallest counterexample may need: those a floor
-// offer has in scope, and those in which two local offers overlap that do not
-// nest, where a line would keep both from applying.
-func (k *comparer) kinds(local, floor mask) []kind {
+// allKinds are the regions as far as the given offers tell them apart.
+func (k *comparer) allKinds(local, floor mask) []kind {
 	var out []kind
+	seen := map[[2]mask]bool{}
 	for i := range k.regions {
 		r := &k.regions[i]
 		d := kind{r.local & local, r.floor & floor, r}
-		if d.f == 0 && !k.anyCrossing(d.l) {
-			continue
-		}
-		if !slices.ContainsFunc(out, func(o kind) bool { return o.l == d.l && o.f == d.f }) {
+		if d.l|d.f != 0 && !seen[[2]mask{d.l, d.f}] {
+			seen[[2]mask{d.l, d.f}] = true
 			out = append(out, d)
 		}
 	}
 	return out
 }
 
-func (k *comparer) anyCrossing(m mask) bool {
-	for rest := m; rest != 0; rest &= rest - 1 {
-		if k.crossing[bits.TrailingZeros64(rest)]&m != 0 {
+// kinds are the regions that a smallest counterexample may need: those a floor
+// offer has in scope, and those in which two local offers overlap that do not
+// nest, where a line would keep both from applying. A region is left out if
+// another one has the same floor offers and fewer local ones: moving its lines
+// there changes nothing for the floor and gives no more locally.
+func (k *comparer) kinds(local, floor mask) []kind {
+	all := k.allKinds(local, floor)
+	return slices.DeleteFunc(slices.Clone(all), func(d kind) bool {
+		if d.f == 0 {
+			return !k.anyCrossing(d.l)
+		}
+		return slices.ContainsFunc(all, func(e kind) bool {
+			gone := d.l &^ e.l
+			return e.f == d.f && e.l&^d.l == 0 && gone != 0 && !k.crossingAny(gone, d.l)
+		})
+	})
+}
+
+// crossingAny says whether an offer of a crosses one of b.
+func (k *comparer) crossingAny(a, b mask) bool {
+	for ; a != 0; a &= a - 1 {
+		if k.crossing[bits.TrailingZeros64(a)]&b != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// solveAmounts compares exclusive benefits of amounts. Offers that share no
+func (k *comparer) anyCrossing(m mask) bool { return k.crossingAny(m, m) }
+
+// solveAmounts compares exclusive benefits of amounts, for each largest set of
+// floor offers that can apply together by itself: the floor gives what the best
+// of them gives.
+func (k *comparer) solveAmounts(local, floor mask, limit int64) answer {
+	together, complete := sets(floor, func(i, j int) bool { return k.nesting[i]>>j&1 == 1 })
+	if !complete {
+		return k.solveTogether(local, floor, limit)
+	}
+	out := answer{verdict: NotWorse, smallest: true}
+	for _, set := range together {
+		out = out.and(k.solveTogether(local, set, limit))
+		if out.verdict == Worse {
+			limit = min(limit, out.amount-1)
+		}
+	}
+	return out
+}
+
+// solveTogether compares with one set of floor offers. Offers that share no
 // region, even by way of others, do not touch each other: each part is compared
 // by itself, and the smallest counterexample lies within one part.
-func (k *comparer) solveAmounts(local, floor mask, limit int64) answer {
+func (k *comparer) solveTogether(local, floor mask, limit int64) answer {
 	out := answer{verdict: NotWorse, smallest: true}
 	rest := k.kinds(local, floor)
 	for len(rest) > 0 {
@@ -200,6 +243,8 @@ type part struct {
 	// lin and fin are the kinds in each offer's scope.
 	lin, fin [MaxOffers]kindSet
 	all      kindSet
+	// disjoint says that no two floor offers of the part overlap.
+	disjoint bool
 }
 
 // kindSet is a set of kinds of a part; a part of more kinds is not decided by
@@ -209,12 +254,13 @@ type kindSet = uint64
 const maxKinds = 64
 
 func (k *comparer) newPart(kinds []kind, l, f mask) *part {
-	p := &part{k: k, kinds: kinds, l: l, f: f}
+	p := &part{k: k, kinds: kinds, l: l, f: f, disjoint: true}
 	for i := range min(len(kinds), maxKinds) {
 		p.all |= 1 << i
 		for m := kinds[i].l; m != 0; m &= m - 1 {
 			p.lin[bits.TrailingZeros64(m)] |= 1 << i
 		}
+		p.disjoint = p.disjoint && count(kinds[i].f) <= 1
 		for m := kinds[i].f; m != 0; m &= m - 1 {
 			p.fin[bits.TrailingZeros64(m)] |= 1 << i
 		}
@@ -271,15 +317,16 @@ func piecesOf(g []function, m mask) [][]piece {
 }
 
 // value is what offers give on x, their overlaps being those on the kinds of
-// touching.
-func (p *part) value(g []function, in *[MaxOffers]kindSet, offers mask, x []int64, touching kindSet) int64 {
+// touching. With a box, x is its upper corner and no sum is taken to be above
+// what the box allows.
+func (p *part) value(g []function, in *[MaxOffers]kindSet, offers mask, x []int64, touching kindSet, b *box) int64 {
 	w := p.k.work
 	var rivals mask
 	for m := offers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
-		var sum int64
-		for s := in[i]; s != 0; s &= s - 1 {
-			sum += x[bits.TrailingZeros64(s)]
+		sum := sumOf(in[i], x)
+		if b != nil {
+			sum = b.most(in[i])
 		}
 		w[i] = work{sum: sum, discount: g[i].value(sum)}
 		if w[i].discount > 0 {
@@ -305,11 +352,11 @@ func (p *part) value(g []function, in *[MaxOffers]kindSet, offers mask, x []int6
 }
 
 func (p *part) localOn(x []int64, touching kindSet) int64 {
-	return p.value(p.k.l, &p.lin, p.l, x, touching)
+	return p.value(p.k.l, &p.lin, p.l, x, touching, nil)
 }
 
 func (p *part) floorOn(x []int64, touching kindSet) int64 {
-	return p.value(p.k.f, &p.fin, p.f, x, touching)
+	return p.value(p.k.f, &p.fin, p.f, x, touching, nil)
 }
 
 func support(x []int64) kindSet {

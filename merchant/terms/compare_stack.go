@@ -32,21 +32,6 @@ func (k *comparer) solveStacked(local, floor mask) answer {
 	return out
 }
 
-// allKinds are the regions as far as the given offers tell them apart.
-func (k *comparer) allKinds(local, floor mask) []kind {
-	var out []kind
-	seen := map[[2]mask]bool{}
-	for i := range k.regions {
-		r := &k.regions[i]
-		d := kind{r.local & local, r.floor & floor, r}
-		if d.l|d.f != 0 && !seen[[2]mask{d.l, d.f}] {
-			seen[[2]mask{d.l, d.f}] = true
-			out = append(out, d)
-		}
-	}
-	return out
-}
-
 // same says whether both sides have the same offers in the same order.
 func (k *comparer) same(local, floor mask) bool {
 	ls, fs := indices(local), indices(floor)

@@ -26,7 +26,7 @@ func TestCompareOneScope(t *testing.T) {
 	t.Parallel()
 	g := gen{rand.New(rand.NewPCG(1, 2))}
 	verdicts := map[Verdict]int{}
-	for n := range rounds(20_000, 600_000) {
+	for n := range rounds(15_000, 600_000) {
 		floor := &Terms{V: 1}
 		for i := range 1 + g.IntN(3) {
 			floor.Offers = append(floor.Offers, g.offer(i, g.amountBenefit(300)))
@@ -39,7 +39,7 @@ func TestCompareOneScope(t *testing.T) {
 			local.Offers = append(local.Offers, g.offer(10+i, g.amountBenefit(300)))
 		}
 		bound := int64(400)
-		if n%200 == 0 {
+		if n%500 == 0 {
 			bound = 30_000
 		}
 		got := Compare(compiled(t, local), compiled(t, floor))
