@@ -37,7 +37,8 @@ func TestPostgresKilled(t *testing.T) {
 // A stop that meets a server which is just being restarted must end it too.
 func TestStopDuringRestart(t *testing.T) {
 	t.Parallel()
-	s := start(t, Options{Dir: tempDir(t)})
+	dir := tempDir(t)
+	s := start(t, Options{Dir: dir})
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func TestStopDuringRestart(t *testing.T) {
 	if hasPostmaster(left) {
 		t.Errorf("a server runs on after Stop: %v", left)
 	}
+	start(t, Options{Dir: dir}) // which also takes back the dead server's shared memory
 }
 
 func TestOwnerKilled(t *testing.T) {
