@@ -92,7 +92,7 @@ func (n *node) build(ctx context.Context) error {
 	caps := purchase.Caps{PrintedFen: n.cfg.PrintedDailyCapFen, TypedFen: n.cfg.TypedDailyCapFen}
 	n.journal = purchase.NewJournal(n.pool, purchase.JournalOptions{Clock: clock, Logger: n.log, Registerer: n.registry})
 	verifier := purchase.NewVerifier(purchase.VerifierOptions{
-		Codes: card.NewCodes(n.keyring, n.cfg.Prefix, table.Lookup), Guard: guard, Bindings: bindings,
+		Codes: card.NewCodes(n.keyring, n.cfg.Prefix, table.Generation), Guard: guard, Bindings: bindings,
 		Table: table, Tree: unions.Tree, Merchants: state, Numbers: card.NewStore(n.pool, card.StoreOptions{}),
 		Journal: n.journal, Keyring: n.keyring, Age: age, Clock: clock, Caps: caps,
 		StaleAfter: n.cfg.FeedMaxAge, Registerer: n.registry,
@@ -102,7 +102,7 @@ func (n *node) build(ctx context.Context) error {
 		Age: age, Clock: clock, Caps: caps, StaleAfter: n.cfg.FeedMaxAge, Lanes: n.cfg.Lanes,
 		Logger: n.log, Registerer: n.registry,
 	})
-	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{Clock: clock, Logger: n.log, Registerer: n.registry})
+	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
 	n.api = api.NewServer(n.cfg.Listen, api.NewRouter(api.Deps{
 		Verifier: verifier, Committer: n.committer, Desk: n.desk, Merchants: state, MerchantStore: n.merchants,

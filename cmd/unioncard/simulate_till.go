@@ -43,8 +43,7 @@ func (t *simTill) activate(ctx context.Context, code string) error {
 		ClientID string `json:"client_id"`
 	}
 	status, err := t.call(ctx, http.MethodPost, "/v1/terminals/activate", nil, map[string]any{
-		"activation_code": code,
-		"jwk":             map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(public)},
+		"code": code, "public_key": base64.RawURLEncoding.EncodeToString(public),
 	}, &answer)
 	if err == nil && status/100 != 2 {
 		err = fmt.Errorf("status %d", status)
