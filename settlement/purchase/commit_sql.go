@@ -162,6 +162,7 @@ func (l *lane) connect(ctx context.Context) error {
 			return fmt.Errorf("prepare statement %d: %w", i, err)
 		}
 		l.prepared[i] = got.(*pgconn.StatementDescription)
+		l.prepared[i].Name = stmtName(statement(i))
 	}
 	if err := p.Close(); err != nil {
 		return err
