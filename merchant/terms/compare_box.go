@@ -23,6 +23,7 @@ type box struct {
 	total  int64 // sum of lo
 	width  int64 // sum of hi-lo
 	limit  int64 // the largest total of interest
+	depth  int
 }
 
 // most is the largest sum of the kinds of in.
@@ -65,7 +66,7 @@ func (p *part) search(best answer) answer {
 	for i := range hi {
 		hi[i] = MaxBasketFen
 	}
-	lines := p.newLines()
+	tree := p.newGroup()
 	queue := boxHeap{newBox(lo, hi)}
 	budget := min(maxBoxes, maxAllBoxes-p.k.boxes)
 	for len(queue) > 0 {
@@ -97,10 +98,11 @@ func (p *part) search(best answer) answer {
 			best = p.found(b.lo, true)
 			break
 		}
-		if p.noneIn(b, lines) {
+		open := tree.open(b, support(b.hi), support(b.lo))
+		if open == 0 {
 			continue
 		}
-		for _, half := range p.halves(b) {
+		for _, half := range p.halves(b, open) {
 			if half.total < best.amount {
 				heap.Push(&queue, half)
 			}
@@ -159,12 +161,18 @@ func (g *function) reaches(v, lo, hi int64) int64 {
 	return lo
 }
 
-// halves splits a box: first into without and with a kind of line, then near
-// the geometric middle of its widest side.
-func (p *part) halves(b *box) []*box {
+// halves splits a box: first into without and with a kind of line, then near the
+// geometric middle of the widest side. Every other time only the kinds of open
+// are split, if they can be: that is often where the matter lies, not always.
+func (p *part) halves(b *box, open kindSet) []*box {
+	if wide := support(b.hi) &^ fixed(b); wide&open != 0 && b.depth%2 == 0 {
+		open &= wide
+	} else {
+		open = wide
+	}
 	side, cut, span := -1, int64(0), 0.0
 	for i := range b.lo {
-		if b.hi[i] == b.lo[i] {
+		if open>>i&1 == 0 {
 			continue
 		}
 		if b.lo[i] == 0 {
@@ -182,6 +190,7 @@ func (p *part) halves(b *box) []*box {
 	}
 	low := newBox(clone(b.lo), with(b.hi, side, cut))
 	high := newBox(with(b.lo, side, cut+1), clone(b.hi))
+	low.depth, high.depth = b.depth+1, b.depth+1
 	return []*box{low, high}
 }
 
@@ -193,13 +202,110 @@ func with(x []int64, i int, v int64) []int64 {
 	return x
 }
 
-// noneIn says whether one of three proofs shows that b holds no counterexample.
-func (p *part) noneIn(b *box, lines *lines) bool {
-	maybe, surely := support(b.hi), support(b.lo)
+// fixed are the kinds of which a box has one amount only.
+func fixed(b *box) kindSet {
+	var s kindSet
+	for i := range b.lo {
+		if b.lo[i] == b.hi[i] {
+			s |= 1 << i
+		}
+	}
+	return s
+}
+
+// group is a part with the proofs that can rule a box out: its own, or those of
+// the groups into which it falls when its widest local offers are left aside,
+// which only makes local terms worse.
+type group struct {
+	part   *part
+	lines  *lines
+	kinds  kindSet
+	pieces []*group
+}
+
+func (p *part) newGroup() *group {
+	g := &group{part: p, lines: p.newLines()}
+	for m := p.f; m != 0; m &= m - 1 {
+		g.kinds |= p.fin[bits.TrailingZeros64(m)]
+	}
+	g.kinds |= p.scopeOf(p.l)
+	if count(p.f) < 2 {
+		return g
+	}
+	for local := p.l; local != 0; {
+		local &^= 1 << p.widest(local)
+		if split := p.connected(local); len(split) > 1 {
+			for _, s := range split {
+				sub := *p
+				sub.l, sub.f = s.l, s.f
+				g.pieces = append(g.pieces, sub.newGroup())
+			}
+			break
+		}
+	}
+	return g
+}
+
+// widest is the local offer of m with the most floor offers in its scope.
+func (p *part) widest(m mask) int {
+	best, most := 0, -1
+	for ; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros64(m)
+		n := 0
+		for f := p.f; f != 0; f &= f - 1 {
+			if p.fin[bits.TrailingZeros64(f)]&p.lin[i] != 0 {
+				n += maxKinds
+			}
+		}
+		if n += bits.OnesCount64(p.lin[i]); n > most {
+			best, most = i, n
+		}
+	}
+	return best
+}
+
+// connected are the floor offers with the given local ones, by groups that share
+// no kind.
+func (p *part) connected(local mask) []kind {
+	var out []kind
+	for rest := p.f; rest != 0; {
+		s := kind{f: rest & -rest}
+		in := p.fin[bits.TrailingZeros64(rest)]
+		for grown := true; grown; {
+			grown = false
+			for m := local &^ s.l; m != 0; m &= m - 1 {
+				if i := bits.TrailingZeros64(m); p.lin[i]&in != 0 {
+					s.l, in, grown = s.l|1<<i, in|p.lin[i], true
+				}
+			}
+			for m := rest &^ s.f; m != 0; m &= m - 1 {
+				if j := bits.TrailingZeros64(m); p.fin[j]&in != 0 {
+					s.f, in, grown = s.f|1<<j, in|p.fin[j], true
+				}
+			}
+		}
+		rest &^= s.f
+		out = append(out, s)
+	}
+	return out
+}
+
+// open is empty if the box holds no counterexample for sure, and otherwise the
+// kinds on which that is open.
+func (g *group) open(b *box, maybe, surely kindSet) kindSet {
+	p := g.part
 	// What the floor gives at most, and local terms at least.
 	most := p.value(p.k.f, &p.fin, p.f, b.hi, surely, b)
-	if most == 0 || p.localOn(b.lo, maybe) >= most {
-		return true
+	if most == 0 || p.localOn(b.lo, maybe) >= most || p.coveredOn(maybe, b) || g.lines.cover(b) {
+		return 0
 	}
-	return p.coveredOn(maybe, b) || lines.cover(b)
+	if len(g.pieces) == 0 {
+		return g.kinds
+	}
+	for _, s := range g.pieces {
+		if open := s.open(b, maybe, surely); open != 0 {
+			return open
+		}
+	}
+	return 0
 }
