@@ -145,6 +145,24 @@ func TestGuardOwnBudget(t *testing.T) {
 	}
 }
 
+// A client is clean again an hour after its last miss, even while the typed rule
+// (here with a longer time) still remembers it.
+func TestGuardForgivesAfterAnHour(t *testing.T) {
+	t.Parallel()
+	g := NewMemoryGuard(GuardOptions{Outlet: Budget{3, 10 * time.Hour}, Typed: Budget{2, 10 * time.Hour}})
+	g.Miss(till(1), KindPhone, noon)
+	for n := range int64(5) {
+		guesser := till(2 + n)
+		guesser.Outlet = till(1).Outlet
+		g.Miss(guesser, KindPhone, noon)
+	}
+	for at, want := range map[time.Duration]bool{missMemory - time.Second: true, missMemory: false} {
+		if got := g.Allow(till(1), KindPhone, noon.Add(at)).Refused(); got != want {
+			t.Errorf("%s after its only miss, refused: %v", at, got)
+		}
+	}
+}
+
 // A client that is no terminal is its address.
 func TestGuardClientByAddress(t *testing.T) {
 	t.Parallel()
