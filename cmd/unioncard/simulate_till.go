@@ -27,6 +27,8 @@ type simTill struct {
 	trade  string
 	client string
 	key    ed25519.PrivateKey
+	// audience is the token endpoint as the service names itself.
+	audience string
 
 	mu    sync.Mutex
 	token string
@@ -40,7 +42,8 @@ func (t *simTill) activate(ctx context.Context, code string) error {
 		return err
 	}
 	var answer struct {
-		ClientID string `json:"client_id"`
+		ClientID      string `json:"client_id"`
+		TokenEndpoint string `json:"token_endpoint"`
 	}
 	status, err := t.call(ctx, http.MethodPost, "/v1/terminals/activate", nil, map[string]any{
 		"code": code, "public_key": base64.RawURLEncoding.EncodeToString(public),
@@ -48,7 +51,7 @@ func (t *simTill) activate(ctx context.Context, code string) error {
 	if err == nil && status/100 != 2 {
 		err = fmt.Errorf("status %d", status)
 	}
-	t.client, t.key = answer.ClientID, private
+	t.client, t.audience, t.key = answer.ClientID, answer.TokenEndpoint, private
 	return err
 }
 
@@ -59,7 +62,7 @@ func (t *simTill) bearer(ctx context.Context) (http.Header, error) {
 	if time.Now().After(t.until) {
 		now := time.Now()
 		assertion, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
-			"iss": t.client, "sub": t.client, "aud": t.sim.base + "/oauth/token",
+			"iss": t.client, "sub": t.client, "aud": t.audience,
 			"jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
 		}).SignedString(t.key)
 		if err != nil {
