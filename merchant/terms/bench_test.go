@@ -1,6 +1,9 @@
 package terms
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -49,4 +52,90 @@ func mustCompile(tb testing.TB, doc string) *Compiled {
 		tb.Fatal(err)
 	}
 	return c
+}
+
+// pairOf is a pair of n offers a side of the named sort.
+func pairOf(tb testing.TB, sort string, n int) (local, floor *Compiled) {
+	g := gen{rand.New(rand.NewPCG(9, uint64(n)))}
+	l, f := &Terms{V: 1}, &Terms{V: 1}
+	for i := range n {
+		var o Offer
+		switch sort {
+		case "one-scope":
+			o = g.offer(i, g.amountBenefit(100_000))
+		case "disjoint":
+			o = g.offer(i, g.amountBenefit(100_000))
+			o.Scope.Categories = []string{string(rune('a' + i))}
+		case "nested":
+			o = g.offer(i, Benefit{Kind: KindPercent, RateBP: 9000 - int64(i)})
+			for c := range i/2 + 1 {
+				o.Scope.Categories = append(o.Scope.Categories, string(rune('a'+c)))
+			}
+		case "weave":
+			// Every category a hair below the floor, one wide offer above it: no
+			// single offer decides, only baskets over many categories.
+			o = Offer{ID: fmt.Sprintf("o%d", i), Title: "优惠", FundingBP: 10000}
+			o.Benefit = Benefit{Kind: KindPercent, RateBP: 7000 + int64(i)}
+			o.Scope.Categories = []string{string(rune('a' + i))}
+			f.Offers = append(f.Offers, o)
+			o.Benefit.RateBP++
+			if i == n-1 {
+				o.Scope, o.Benefit.RateBP = Scope{}, 6800
+			}
+			l.Offers = append(l.Offers, o)
+			continue
+		case "crossing":
+			o = g.offer(i, g.amountBenefit(20_000))
+			for range 4 {
+				if c := string(rune('a' + g.IntN(n))); !slices.Contains(o.Scope.Categories, c) {
+					o.Scope.Categories = append(o.Scope.Categories, c)
+				}
+			}
+		}
+		if i%3 == 0 {
+			o.Calendar = Calendar{Weekdays: []int{1 + i%7, 1 + (i+3)%7}, Hours: []Hours{{"09:00", "12:30"}}}
+		}
+		if i%5 == 1 {
+			o.Limits = []Limit{{Per: PerMonth, Uses: int64(1 + i)}}
+		}
+		f.Offers = append(f.Offers, o)
+		o.Benefit = sweeter(o.Benefit)
+		l.Offers = append(l.Offers, o)
+	}
+	return compiled(tb, l), compiled(tb, f)
+}
+
+// sweeter is the same benefit with a little more for the member.
+func sweeter(b Benefit) Benefit {
+	b.RateBP -= min(b.RateBP, 1)
+	if b.AtFen > 0 && b.OffFen < b.AtFen {
+		b.OffFen++
+	}
+	return b
+}
+
+func BenchmarkCompare(b *testing.B) {
+	for _, n := range []int{5, 20} {
+		for _, sort := range []string{"one-scope", "disjoint", "nested", "crossing", "weave"} {
+			b.Run(fmt.Sprintf("%s-%d", sort, n), func(b *testing.B) {
+				local, floor := pairOf(b, sort, n)
+				b.ReportAllocs()
+				var c Comparison
+				for b.Loop() {
+					c = Compare(local, floor)
+				}
+				b.ReportMetric(float64(c.Verdict), "verdict")
+				b.ReportMetric(float64(c.boxes), "boxes")
+			})
+			b.Run(fmt.Sprintf("%s-%d-reverse", sort, n), func(b *testing.B) {
+				floor, local := pairOf(b, sort, n)
+				var c Comparison
+				for b.Loop() {
+					c = Compare(local, floor)
+				}
+				b.ReportMetric(float64(c.Verdict), "verdict")
+				b.ReportMetric(float64(c.boxes), "boxes")
+			})
+		}
+	}
 }

@@ -11,10 +11,11 @@ import (
 // a counterexample is therefore the smallest one; a box is dropped once it is
 // proved to hold none.
 
-// maxBoxes bounds the search of one part, and maxAllBoxes that of a comparison.
+// maxEffort bounds the search of a comparison and maxPartEffort that of one
+// part, in boxes times offers: about 0.25 µs each.
 const (
-	maxBoxes    = 4_000
-	maxAllBoxes = 12_000
+	maxEffort     = 300_000
+	maxPartEffort = 200_000
 )
 
 // box is the baskets with lo[i] to hi[i] fen of each kind i.
@@ -68,13 +69,14 @@ func (p *part) search(best answer) answer {
 	}
 	tree := p.newGroup()
 	queue := boxHeap{newBox(lo, hi)}
-	budget := min(maxBoxes, maxAllBoxes-p.k.boxes)
+	offers := count(p.l) + count(p.f)
+	budget := min(maxPartEffort, maxEffort-p.k.effort)
 	for len(queue) > 0 {
 		b := heap.Pop(&queue).(*box)
 		if b.total >= best.amount {
 			break
 		}
-		if budget--; budget < 0 {
+		if budget -= offers; budget < 0 {
 			if best.verdict == NotWorse {
 				best.verdict = Undecided
 			}
@@ -82,6 +84,7 @@ func (p *part) search(best answer) answer {
 			return best
 		}
 		p.k.boxes++
+		p.k.effort += offers
 		b.limit = best.amount - 1
 		for i := range b.hi {
 			b.hi[i] = min(b.hi[i], b.limit-b.total+b.lo[i])

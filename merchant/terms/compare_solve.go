@@ -17,7 +17,8 @@ type comparer struct {
 	result       Result
 	bareLocal    *Compiled // the same without calendars and eligibility
 	bareFloor    *Compiled
-	boxes        int // boxes looked at so far
+	boxes        int // boxes looked at so far, and the same times offers
+	effort       int
 	evaluated    int // baskets tried on the real evaluation
 }
 
