@@ -135,6 +135,7 @@ func TestLayeringRules(t *testing.T) {
 		{"cmd/unioncard/main.go", "unioncard/migrations", "", ""},
 		{"card/store.go", "unioncard/migrations", "", "only cmd migrates"},
 		{"card/store_test.go", "unioncard/migrations/pgtest", "", ""},
+		{"card/store_test.go", "unioncard/migrations", "", ""},
 		{"card/store.go", "unioncard/migrations/pgtest", "", "pgtest is for tests"},
 		{"cmd/unioncard/main.go", "unioncard/migrations/pgtest", "", "pgtest is for tests"},
 		{"migrations/apply.go", "unioncard/card", "", "migrations know no domain"},
