@@ -149,12 +149,16 @@ func (f *field) checkSample(ours int) error {
 
 // deal returns the stands with n fresh codes each.
 func (f *field) deal(ctx context.Context, n int) ([]till.Stand, error) {
-	codes, err := f.pool.take(ctx, n*len(f.stands))
+	return f.dealTo(ctx, f.stands, n)
+}
+
+func (f *field) dealTo(ctx context.Context, to []till.Stand, n int) ([]till.Stand, error) {
+	codes, err := f.pool.take(ctx, n*len(to))
 	if err != nil {
 		return nil, err
 	}
-	stands := make([]till.Stand, len(f.stands))
-	for i, s := range f.stands {
+	stands := make([]till.Stand, len(to))
+	for i, s := range to {
 		s.Codes = codes[i*n : (i+1)*n]
 		stands[i] = s
 	}
@@ -163,7 +167,11 @@ func (f *field) deal(ctx context.Context, n int) ([]till.Stand, error) {
 
 // measure runs one phase; a phase with too many errors voids the bench.
 func (b *benchmark) measure(what, addr string, schedule drive.Schedule, src drive.Source) (drive.Result, error) {
-	res, err := drive.Run(drive.Options{Addr: addr, Conns: b.opt.conns, Duration: b.opt.phase, Schedule: schedule}, src)
+	return b.measureOver(b.opt.conns, what, addr, schedule, src)
+}
+
+func (b *benchmark) measureOver(conns int, what, addr string, schedule drive.Schedule, src drive.Source) (drive.Result, error) {
+	res, err := drive.Run(drive.Options{Addr: addr, Conns: conns, Duration: b.opt.phase, Schedule: schedule}, src)
 	if err == nil {
 		err = res.Valid()
 	}

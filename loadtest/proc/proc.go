@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -95,23 +94,6 @@ func (p *Process) Stop(sig os.Signal) {
 }
 
 func (p *Process) close() { p.once.Do(func() { _ = p.out.Close() }) }
-
-// CPU is the processor time the process has used so far, from /proc; 0 when it is
-// gone. Children are not counted.
-func (p *Process) CPU() time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
-		return 0
-	}
-	_, rest, found := strings.Cut(string(data), ") ")
-	f := strings.Fields(rest)
-	if !found || len(f) < 13 {
-		return 0
-	}
-	user, _ := strconv.Atoi(f[11]) // clock ticks of 10 ms
-	sys, _ := strconv.Atoi(f[12])
-	return time.Duration(user+sys) * 10 * time.Millisecond
-}
 
 // Tail returns the last lines of the process's output, for an error message.
 func (p *Process) Tail() string {

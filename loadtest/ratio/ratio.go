@@ -33,7 +33,7 @@ func (b Bound) String() string {
 type Target struct {
 	Name  string
 	Bound Bound
-	Want  float64
+	Want  float64 // 0: no target, the ratio is only told
 }
 
 // Median of xs; NaN of nothing.
@@ -75,10 +75,13 @@ func (t Target) Met(ratio float64) bool {
 	return ratio >= t.Want
 }
 
-// Line is "NAME ratio target PASS", or "below" ("above" for an upper bound).
+// Line is "NAME ratio target PASS", or "below" ("above" for an upper bound), or
+// "NAME ratio -" without a target.
 func (t Target) Line(ratio float64) string {
 	verdict := "PASS"
 	switch {
+	case t.Want == 0:
+		return fmt.Sprintf("%-34s %8.2f  -", t.Name, ratio)
 	case t.Met(ratio):
 	case t.Bound == AtMost:
 		verdict = "above"

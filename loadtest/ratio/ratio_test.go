@@ -57,6 +57,7 @@ func TestLine(t *testing.T) {
 		{Target{"verify/gin-json", AtLeast, 1.1}, 1.0999, "verify/gin-json 1.10 >=1.1 below"},
 		{Target{"p99", AtMost, 1.2}, 0.9, "p99 0.90 <=1.2 PASS"},
 		{Target{"p99", AtMost, 1.2}, 1.21, "p99 1.21 <=1.2 above"},
+		{Target{"select", AtLeast, 0}, 3, "select 3.00 -"},
 		{Target{"batch", AtLeast, 8}, math.NaN(), "batch NaN >=8 below"},
 	} {
 		if got := strings.Join(strings.Fields(c.target.Line(c.ratio)), " "); got != c.want {
