@@ -18,7 +18,40 @@ func (p *part) spreadOut(limit int64) answer {
 			}
 		}
 	}
+	if n := len(p.kinds); n <= 12 {
+		for r := range n {
+			for c := range n {
+				if x := p.weighDown(r, c, best.amount-1); x != nil {
+					best = p.found(x, false)
+				}
+			}
+		}
+	}
 	return best
+}
+
+// weighDown looks for a basket with a sum of kind r at which the local offers
+// for it alone fall behind, and so much of kind c that no wider local offer makes
+// up for it.
+func (p *part) weighDown(r, c int, limit int64) []int64 {
+	if r == c || p.kinds[r].f == 0 || p.kinds[c].f&^p.kinds[r].f == 0 {
+		return nil
+	}
+	narrow := p.kinds[r].l &^ p.kinds[c].l
+	x := make([]int64, len(p.kinds))
+	x[r] = p.k.oneKind(narrow, p.kinds[r].f&^p.kinds[c].f, limit)
+	if x[r] > limit {
+		return nil
+	}
+	other := &p.k.f[bits.TrailingZeros64(p.kinds[c].f&^p.kinds[r].f)]
+	for most := int64(1); most <= limit-x[r]; most *= 2 {
+		// The first sum that gives as much.
+		x[c] = other.reaches(other.value(most), 1, most)
+		if p.worse(x) {
+			return x
+		}
+	}
+	return nil
 }
 
 // telling are sums at which the benefit may be far above others: where its
