@@ -1,6 +1,8 @@
 package purchase
 
 import (
+	"log/slog"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,7 +33,7 @@ func BenchmarkCommit(b *testing.B) {
 func benchCommit(b *testing.B, form string, items []terms.Item) {
 	const callers = 256
 	w := newWorld(b, plan{merchants: 100, cards: min(b.N+1, 50_000), terms: form,
-		commit: func(o *CommitterOptions) { o.Lanes = 0 }})
+		commit: func(o *CommitterOptions) { o.Lanes = 0; o.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)) }})
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	tokens := make([]string, b.N)

@@ -37,6 +37,11 @@ const (
 // commitSQL is every statement of a batch, each set-based over the columns of
 // unnest. Inserts and locks follow the order of the arrays, which is one global
 // order, so that lanes and nodes wait for each other but never in a circle.
+//
+// Tables are reached by LATERAL subqueries that can't be flattened (OFFSET 0 or
+// FOR UPDATE): one walk through a unique index for each element, in the order of
+// the array. A plain join, planned once while the table was small, would read
+// the whole table for every element ever after.
 var commitSQL = [statements]string{
 	stmtBegin:    `BEGIN ISOLATION LEVEL READ COMMITTED`,
 	stmtLockDays: lockDaysSQL,
@@ -66,10 +71,12 @@ WHERE (c.status = 1 AND c.generation = u.generation
 	stmtStatuses: merchant.StatusSQL,
 
 	stmtReadKeys: `
-SELECT u.i::integer, p.id, p.request_hash, p.state, p.amount_fen, p.discount_fen, p.union_share_fen,
-       (extract(epoch FROM p.committed_at) * 1000000)::bigint, p.outlet_id, coalesce(p.merchant_ref, '')
+SELECT u.i::integer, p.*
 FROM unnest($1::bigint[], $2::bigint[], $3::text[]) WITH ORDINALITY AS u (m, t, k, i)
-JOIN purchases p ON p.merchant_id = u.m AND p.terminal_id = u.t AND p.idem_key = u.k`,
+CROSS JOIN LATERAL (
+    SELECT id, request_hash, state, amount_fen, discount_fen, union_share_fen,
+           (extract(epoch FROM committed_at) * 1000000)::bigint, outlet_id, coalesce(merchant_ref, '')
+    FROM purchases WHERE merchant_id = u.m AND terminal_id = u.t AND idem_key = u.k OFFSET 0) AS p`,
 
 	stmtUseCodes: `
 INSERT INTO code_uses (card_serial, code_key, merchant_id, purchase_id)
@@ -77,32 +84,37 @@ SELECT u.* FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::uuid[]) AS 
 ON CONFLICT DO NOTHING`,
 
 	stmtReadCodes: `
-SELECT u.i::integer, c.purchase_id, coalesce(p.quote_id, 0)
+SELECT u.i::integer, c.purchase_id,
+       coalesce((SELECT p.quote_id FROM purchases p WHERE p.merchant_id = c.merchant_id AND p.id = c.purchase_id), 0)
 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u (serial, k, i)
-JOIN code_uses c ON c.card_serial = u.serial AND c.code_key = u.k
-LEFT JOIN purchases p ON p.merchant_id = c.merchant_id AND p.id = c.purchase_id`,
+CROSS JOIN LATERAL (
+    SELECT merchant_id, purchase_id FROM code_uses WHERE card_serial = u.serial AND code_key = u.k OFFSET 0) AS c`,
 
 	stmtLockUsage: `
-SELECT u.i::integer, g.uses::bigint, g.used_fen
+SELECT u.i::integer, g.*
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::smallint[], $7::date[])
      WITH ORDINALITY AS u (m, c, s, o, card, p, d, i)
-JOIN usage g ON g.merchant_id = u.m AND g.contract_id = u.c AND g.source = u.s AND g.offer = u.o
-     AND g.card_serial = u.card AND g.period = u.p AND g.period_start = u.d
-ORDER BY u.i FOR UPDATE OF g`,
+CROSS JOIN LATERAL (
+    SELECT uses::bigint, used_fen FROM usage
+    WHERE merchant_id = u.m AND contract_id = u.c AND source = u.s AND offer = u.o
+      AND card_serial = u.card AND period = u.p AND period_start = u.d FOR UPDATE) AS g`,
 
 	stmtLockCaps: `
-SELECT u.i::integer, g.discount_fen
+SELECT u.i::integer, g.*
 FROM unnest($1::bigint[], $2::smallint[], $3::date[]) WITH ORDINALITY AS u (card, k, d, i)
-JOIN card_caps g ON g.card_serial = u.card AND g.code_kind = u.k AND g.day = u.d
-ORDER BY u.i FOR UPDATE OF g`,
+CROSS JOIN LATERAL (
+    SELECT discount_fen FROM card_caps
+    WHERE card_serial = u.card AND code_kind = u.k AND day = u.d FOR UPDATE) AS g`,
 
 	stmtDrop: `
-DELETE FROM purchases p USING unnest($1::bigint[], $2::uuid[]) AS u (m, id)
-WHERE p.merchant_id = u.m AND p.id = u.id`,
+DELETE FROM purchases WHERE ctid = ANY (ARRAY(
+    SELECT p.at FROM unnest($1::bigint[], $2::uuid[]) AS u (m, id)
+    CROSS JOIN LATERAL (SELECT ctid FROM purchases WHERE merchant_id = u.m AND id = u.id OFFSET 0) AS p (at)))`,
 
 	stmtDropCodes: `
-DELETE FROM code_uses c USING unnest($1::bigint[], $2::bigint[]) AS u (serial, k)
-WHERE c.card_serial = u.serial AND c.code_key = u.k`,
+DELETE FROM code_uses WHERE ctid = ANY (ARRAY(
+    SELECT c.at FROM unnest($1::bigint[], $2::bigint[]) AS u (serial, k)
+    CROSS JOIN LATERAL (SELECT ctid FROM code_uses WHERE card_serial = u.serial AND code_key = u.k OFFSET 0) AS c (at)))`,
 
 	stmtPutUsage: `
 INSERT INTO usage AS g (merchant_id, contract_id, source, offer, card_serial, period, period_start,
@@ -123,10 +135,9 @@ SET discount_fen = g.discount_fen + excluded.discount_fen, cap_fen = excluded.ca
 	stmtRollback: `ROLLBACK`,
 }
 
-// laneSettings hold for the connection of a lane. Every statement is a short walk
-// through unique indexes, whatever the tables' statistics were when it was
-// planned: a plan made on an empty table must not scan a full one. The time
-// limits free the locks of a node that hangs.
+// laneSettings hold for the connection of a lane. Statements are planned once,
+// for whatever size their tables will have. The time limits free the locks of a
+// node that hangs.
 var laneSettings = map[string]string{
 	"plan_cache_mode":                     "force_generic_plan",
 	"enable_seqscan":                      "off",
