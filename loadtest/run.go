@@ -48,7 +48,9 @@ func runMix(ctx context.Context, args []string) error {
 		}
 		stands[i].Basket = till.FiveLines(id.Outlet.Basket)
 	}
-	supply, stop, err := supplyCodes(ctx, newPool(opt.cli))
+	codes := newPool(opt.cli)
+	codes.at = rand.IntN(codes.cards) // the codes of a run just before are bound to its tills
+	supply, stop, err := supplyCodes(ctx, codes)
 	if err != nil {
 		return err
 	}

@@ -201,8 +201,11 @@ func (m *Mix) Answer(conn int, a wire.Answer, latency time.Duration) bool {
 }
 
 // expected are refusals that a correct service gives to such a mix: a card's limit
-// may be reached, its code may have been used by the quote before.
-var expected = map[string]bool{"limit_reached": true, "cap_reached": true, "code_used": true, "quote_used": true}
+// may be reached, and its code may have been used by the quote before or been
+// scanned in an earlier run. They are counted and printed.
+var expected = map[string]bool{
+	"limit_reached": true, "cap_reached": true, "code_used": true, "code_bound": true, "quote_used": true,
+}
 
 func (m *Mix) refused(t *mixTill, a wire.Answer) bool {
 	code := fmt.Sprint("status ", a.Status)
