@@ -39,11 +39,7 @@ func runLocal(ctx context.Context, p *program, args []string) (err error) {
 		defer cancel()
 		err = errors.Join(err, pg.Stop(stop))
 	}()
-	dsn := pg.DSN(pglocal.Database)
-	if err := os.WriteFile(filepath.Join(cfg.Data, databaseFile), []byte(dsn+"\n"), 0o644); err != nil {
-		return err
-	}
-	pool, err := newPool(ctx, dsn)
+	pool, err := newPool(ctx, pg.DSN(pglocal.Database))
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,8 @@ import (
 
 	"unioncard/card"
 	"unioncard/merchant"
+	"unioncard/migrations/pglocal"
 )
-
-// databaseFile names, in a single machine's data directory, the address of its
-// private PostgreSQL, for the tools. It holds no password: the kernel says who
-// may connect.
-const databaseFile = "database-url"
 
 // tool is what the command line tools work with.
 type tool struct {
@@ -47,11 +43,9 @@ func openTool(ctx context.Context, p *program, args []string, own map[string]str
 	t.args = t.cfg.Args
 	dsn := t.cfg.DatabaseURL
 	if t.cfg.Data != "" {
-		b, err := os.ReadFile(filepath.Join(t.cfg.Data, databaseFile))
-		if err != nil {
-			return nil, fmt.Errorf("no service has run in %s: %w", t.cfg.Data, err)
+		if dsn, err = pglocal.RunningDSN(t.cfg.Data, pglocal.Database); err != nil {
+			return nil, err
 		}
-		dsn = strings.TrimSpace(string(b))
 		if t.cfg.KeyringFile == "" {
 			t.cfg.KeyringFile = filepath.Join(t.cfg.Data, keyringName)
 		}
