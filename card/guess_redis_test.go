@@ -55,9 +55,8 @@ func TestRedisGuardSharesMisses(t *testing.T) {
 	neighbour := till(3)
 	neighbour.Outlet = 77
 	one.Miss(neighbour, KindPhone, now)
-	if r := one.Allow(neighbour, KindPrinted, now); r.Refused() {
-		t.Errorf("the node goes by its share: %+v", r)
-	}
+	// (Eventually, as on a starved machine a beat may come late.)
+	eventually(t, "the node to go by the whole budget", func() bool { return !one.Allow(neighbour, KindPrinted, now).Refused() })
 	if st := one.SharedStats(); st.Dropped != 0 {
 		t.Errorf("%+v", st)
 	}
@@ -86,9 +85,7 @@ func TestRedisGuardWithoutRedis(t *testing.T) {
 	}
 	p.start()
 	eventually(t, "the node to hear itself again", together(g))
-	if r := g.Allow(till(1), KindPrinted, now); r.Refused() {
-		t.Errorf("Redis back: %+v", r)
-	}
+	eventually(t, "the whole budget again", func() bool { return !g.Allow(till(1), KindPrinted, now).Refused() })
 }
 
 func missTimesAt(g Guard, n int, s Subjects, now time.Time) {
