@@ -17,6 +17,7 @@ type benchOptions struct {
 	unioncard, baseline string
 	only                []string
 	rounds, conns       int
+	cards               int
 	phase               time.Duration
 	insertPool          int
 	selectPool          int
@@ -73,6 +74,7 @@ func benchFlags(args []string) (benchOptions, error) {
 	fs.IntVar(&opt.rounds, "rounds", 5, "interleaved rounds")
 	fs.IntVar(&opt.conns, "conns", 64, "connections, each a till of its own")
 	fs.DurationVar(&opt.phase, "phase", 3*time.Second, "length of one measurement")
+	fs.IntVar(&opt.cards, "cards", 10_000_000, "cards of the memory and load measurement")
 	fs.IntVar(&opt.insertPool, "insert-pool", 32, "PostgreSQL connections of the INSERT baseline")
 	fs.IntVar(&opt.selectPool, "select-pool", 0, "PostgreSQL connections of the SELECT baseline; 0 is pgx's default")
 	fs.BoolVar(&opt.keep, "keep", false, "keep the working directory with data and logs")
@@ -86,8 +88,8 @@ func benchFlags(args []string) (benchOptions, error) {
 			return opt, fmt.Errorf("-only %q: choose from %s", g, strings.Join(groups, ", "))
 		}
 	}
-	if opt.rounds < 1 || opt.conns < 1 || opt.phase <= 0 {
-		return opt, fmt.Errorf("-rounds, -conns and -phase must be above zero")
+	if opt.rounds < 1 || opt.conns < 1 || opt.cards < 1 || opt.phase <= 0 {
+		return opt, fmt.Errorf("-rounds, -conns, -cards and -phase must be above zero")
 	}
 	return opt, nil
 }

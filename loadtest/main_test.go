@@ -85,18 +85,18 @@ func TestParseMix(t *testing.T) {
 	}
 }
 
-func TestBenchMetrics(t *testing.T) {
+func TestFigures(t *testing.T) {
 	t.Parallel()
-	out := "goos: linux\nBenchmarkTenMillionCards-2  1  9000000000 ns/op  8.25 bytes/card  1.31 load/read\nPASS\n"
-	got, err := benchMetrics([]byte(out))
+	out := "=== RUN   TestLoadTenMillion\ncard_memory_bytes_per_card 8.25 12\ncard_load_ratio 1.31 1.5\n--- PASS: TestLoadTenMillion (0.1s)\nok\n"
+	got, err := figures([]byte(out))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got[unitBytes] != 8.25 || got[unitLoad] != 1.31 {
-		t.Errorf("metrics %v", got)
+	if diff := cmp.Diff(map[string]float64{memoryFigure: 8.25, loadFigure: 1.31}, got); diff != "" {
+		t.Error(diff)
 	}
-	if _, err := benchMetrics([]byte("BenchmarkX 1 many ns/op\n")); err == nil {
-		t.Error("a value that is no number was taken")
+	if _, err := figures([]byte(loadFigure + " NaNo 1.5\n")); err == nil {
+		t.Error("a figure that is no number was taken")
 	}
 }
 
