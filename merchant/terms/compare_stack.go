@@ -6,9 +6,6 @@ import "math/bits"
 // threshold may cost the discount behind it. So they are compared by themselves:
 // by proofs that need no search, and over one scope by intervals of the sum.
 
-// maxIntervals bounds the search over one scope.
-const maxIntervals = 100_000
-
 func (k *comparer) solveStacked(local, floor mask) answer {
 	if k.same(local, floor) || k.chained(local, floor) {
 		return answer{verdict: NotWorse, smallest: true}
@@ -20,12 +17,12 @@ func (k *comparer) solveStacked(local, floor mask) answer {
 	}
 	for i := range kinds {
 		d := &kinds[i]
-		s := stackScan{l: k.chain(k.local, k.l, d.l), f: k.chain(k.floor, k.f, d.f), budget: maxIntervals}
+		s := chainScan{l: k.chain(k.local, k.l, d.l), f: k.chain(k.floor, k.f, d.f), budget: maxIntervals}
 		b := s.first(1, MaxBasketFen)
 		switch {
 		case b <= MaxBasketFen && (out.verdict != Worse || b < out.amount):
 			out = answer{verdict: Worse, amount: b, lines: []place{{region: d.region, amount: b}}, smallest: len(kinds) == 1}
-		case b > MaxBasketFen && s.budget > 0 && len(kinds) == 1:
+		case b > MaxBasketFen && s.budget >= 0 && len(kinds) == 1:
 			out = answer{verdict: NotWorse, smallest: true}
 		}
 	}
@@ -141,75 +138,4 @@ func (k *comparer) stackOf(c *Compiled, m mask) []int {
 // grows, as with percentages.
 func (g *function) steady() bool {
 	return len(g.benefit.rules) == 1 && g.benefit.rules[0].bp > 0 && g.benefit.rules[0].at == 1
-}
-
-// chain is what a set of offers gives on lines of one kind.
-type chain struct {
-	exclusive []function
-	stacked   []function
-}
-
-func (k *comparer) chain(c *Compiled, g []function, m mask) chain {
-	var out chain
-	for _, i := range indices(m & c.excl) {
-		out.exclusive = append(out.exclusive, g[i])
-	}
-	for _, i := range k.stackOf(c, m) {
-		out.stacked = append(out.stacked, g[i])
-	}
-	return out
-}
-
-// payable is what is left payable of a sum between a and b, at least and at
-// most; exact if a equals b.
-func (c *chain) payable(a, b int64) (lo, hi int64) {
-	var offA, offB int64
-	straight := true
-	for i := range c.exclusive {
-		g := &c.exclusive[i]
-		offA, offB = max(offA, g.value(a)), max(offB, g.value(b))
-		straight = straight && g.steady()
-	}
-	if straight {
-		lo, hi = a-offA, b-offB
-	} else {
-		lo, hi = max(0, a-offB), b-offA
-	}
-	for i := range c.stacked {
-		g := &c.stacked[i]
-		if g.steady() {
-			lo, hi = lo-g.value(lo), hi-g.value(hi)
-		} else {
-			lo, hi = max(0, lo-g.value(hi)), hi-g.value(lo)
-		}
-	}
-	return lo, hi
-}
-
-// stackScan finds the first sum at which the local chain leaves more payable.
-type stackScan struct {
-	l, f   chain
-	budget int
-}
-
-func (s *stackScan) first(a, b int64) int64 {
-	if s.budget--; s.budget < 0 {
-		return never
-	}
-	_, most := s.l.payable(a, b)
-	least, _ := s.f.payable(a, b)
-	if most <= least {
-		return never
-	}
-	if a == b {
-		return a
-	}
-	mid := a + (b-a)/2
-	if mid > 2*a {
-		mid = 2 * a
-	}
-	if first := s.first(a, mid); first != never || s.budget < 0 {
-		return first
-	}
-	return s.first(mid+1, b)
 }
