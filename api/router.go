@@ -132,17 +132,21 @@ type server struct {
 // NewRouter returns the handler of the API.
 func NewRouter(d Deps) http.Handler {
 	s := newServer(d)
-	// Debug mode prints every route; gin has no setting of its own per engine.
+	return s.engine(s.routes())
+}
+
+// engine puts routes and middleware into gin.
+func (s *server) engine(routes []route) *gin.Engine {
+	// The mode is gin's one global; its debug mode prints every route.
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.RedirectTrailingSlash = false
 	engine.HandleMethodNotAllowed = true
-	engine.ContextWithFallback = true
-	for _, r := range s.routes() {
+	for _, r := range routes {
 		engine.Handle(r.method, r.path, s.enter(&r))
 	}
-	engine.NoRoute(s.enter(&route{method: "*", path: "none", handle: refuse(exchange.ErrNoRoute), open: true}))
-	engine.NoMethod(s.enter(&route{method: "*", path: "method", handle: refuse(exchange.ErrMethod), open: true}))
+	engine.NoRoute(s.enter(&route{method: "ANY", path: "no route", handle: refuse(exchange.ErrNoRoute), open: true}))
+	engine.NoMethod(s.enter(&route{method: "ANY", path: "no method", handle: refuse(exchange.ErrMethod), open: true}))
 	return engine
 }
 

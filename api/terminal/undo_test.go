@@ -1,0 +1,307 @@
+package terminal_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestUndo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	path := func(a *answer, rest string) string { return "/v1/purchases/" + a.text("id") + rest }
+	refund := func(a *answer, body object) *answer {
+		if body["reason"] == nil {
+			body["reason"] = "退货"
+		}
+		return till.postKey(path(a, "/refunds"), r.key(), body)
+	}
+
+	// Void: once, the same answer again, nothing left to undo.
+	a := till.buy(10_000)
+	key := r.key()
+	first := till.postKey(path(a, "/void"), key, object{"operator": "09", "reason": "顾客不要了"}).is(200)
+	if first.text("state") != "voided" || first.number("returned_fen") != 8_800 || first.number("given_back_fen") != 1_200 {
+		t.Errorf("void: %s", first.raw)
+	}
+	if again := till.postKey(path(a, "/void"), key, object{"operator": "09", "reason": "顾客不要了"}).is(200); again.header.Get("Idempotency-Replayed") != "true" {
+		t.Error("a void again is not marked as replayed")
+	}
+	till.postKey(path(a, "/void"), key, object{}).is(422, "idempotency_key_reused")
+	till.postKey(path(a, "/void"), r.key(), object{}).is(409, "purchase_undone")
+	refund(a, object{"amount_fen": 1}).is(409, "purchase_undone")
+	till.postKey(path(a, "/void"), a.text("key"), object{}).is(409, "purchase_undone")
+
+	// Refund above the rest, in wrong amounts, of nothing or of both.
+	b := till.buy(10_000)
+	refund(b, object{"amount_fen": 8_801}).is(422, "refund_exceeds")
+	for _, bad := range []any{0, -1, 1.5, "1", nil} {
+		refund(b, object{"amount_fen": bad}).is(422, "amount_invalid")
+	}
+	refund(b, object{}).is(422, "refund_invalid")
+	refund(b, object{"items": []object{}}).is(422, "refund_invalid")
+	refund(b, object{"amount_fen": 1, "items": []object{{"line": 1}}}).is(422, "refund_invalid")
+	refund(b, object{"items": []object{{"line": 1}}}).is(409, "refund_by_line_refused")
+	till.postKey(path(b, "/refunds"), r.key(), object{"amount_fen": 1}).is(400, "missing_field")
+	refund(b, object{"amount_fen": 8_800}).is(201)
+	refund(b, object{"amount_fen": 1}).is(409, "purchase_undone")
+}
+
+func TestRefundByLine(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	items := []object{
+		{"sku": "a", "qty_milli": 3000, "unit_price_fen": 1000, "amount_fen": 3000},
+		{"sku": "b", "qty_milli": 1000, "unit_price_fen": 7000, "amount_fen": 7000},
+	}
+	quote := till.post("/v1/verifications", object{"code": r.phone(r.newCard(), 0), "items": items}).is(200).text("quote", "token")
+	a := till.postKey("/v1/purchases", r.key(), object{"quote": quote, "items": items}).is(201)
+	refund := func(body object) *answer {
+		body["reason"] = "退货"
+		return till.postKey("/v1/purchases/"+a.text("id")+"/refunds", r.key(), body)
+	}
+	for _, bad := range []object{{"line": 0}, {"line": 3}, {"line": -1}, {"line": 1 << 40}, {"line": 1, "qty_milli": 3001}} {
+		if got := refund(object{"items": []object{bad}}); got.status != 422 {
+			t.Errorf("%v: %d %s", bad, got.status, got.raw)
+		}
+	}
+	for _, bad := range []any{0, -1, "1", 0.5} {
+		refund(object{"items": []object{{"line": 1, "qty_milli": bad}}}).is(422, "amount_invalid")
+	}
+	refund(object{"items": []object{{"line": 1}, {"line": 1}}}).is(422, "refund_invalid")
+	one := refund(object{"items": []object{{"line": 1, "qty_milli": 1000}}}).is(201)
+	if one.number("returned_fen")+one.number("given_back_fen") != 1000 {
+		t.Errorf("a third of line 1: %s", one.raw)
+	}
+	// By amount, and from then on not by line any more.
+	refund(object{"amount_fen": 100}).is(201)
+	refund(object{"items": []object{{"line": 2}}}).is(409, "refund_by_line_refused")
+}
+
+// TestRefundTwiceAtOnce: two refunds of the whole at the same moment, one wins.
+func TestRefundTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	a := till.buy(10_000)
+	answers := make([]*answer, 8)
+	var all sync.WaitGroup
+	for i := range answers {
+		key := r.key()
+		all.Go(func() {
+			answers[i] = till.postKey("/v1/purchases/"+a.text("id")+"/refunds", key, object{"amount_fen": 8_800, "reason": "退货"})
+		})
+	}
+	all.Wait()
+	won := 0
+	for _, got := range answers {
+		switch {
+		case got.status == http.StatusCreated:
+			won++
+		case got.json["code"] != "purchase_undone" && got.json["code"] != "refund_exceeds":
+			t.Errorf("a loser got %d %s", got.status, got.raw)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d of %d refunds of the whole went through", won, len(answers))
+	}
+}
+
+func TestReversal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	// Of a key never seen: the key is dead, for this quote and any other.
+	never := r.key()
+	for range 2 {
+		a := till.post("/v1/reversals", object{"key": never}).is(200)
+		if a.text("state") != "tombstone" || a.json["purchase"] != nil {
+			t.Errorf("reversal of a key never seen: %s", a.raw)
+		}
+	}
+	quote := till.quote(r.phone(r.newCard(), 0), 1000)
+	till.postKey("/v1/purchases", never, object{"quote": quote}).is(409, "key_reversed")
+	till.get("/v1/purchases?key="+never).is(409, "key_reversed")
+	// The quote is still good under another key.
+	bought := till.postKey("/v1/purchases", r.key(), object{"quote": quote}).is(201)
+	first := till.post("/v1/reversals", object{"key": bought.text("key")}).is(200)
+	again := till.post("/v1/reversals", object{"key": bought.text("key")}).is(200)
+	if again.header.Get("Idempotency-Replayed") != "true" || again.text("at") != first.text("at") {
+		t.Errorf("reversed again: %v %s, first %s", again.header, again.raw, first.raw)
+	}
+	// The code stays used after the reversal.
+	till.postKey("/v1/purchases", r.key(), object{"quote": quote}).is(409)
+}
+
+// TestCodes: a phone code belongs to the terminal that scanned it first and
+// yields one purchase.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till, mate := r.newTill(r.outlet), r.newTill(r.outlet)
+	c := r.newCard()
+	code := r.phone(c, 0)
+	quote := till.quote(code, 6000)
+	till.quote(code, 7000) // the basket changed
+	bound := mate.post("/v1/verifications", object{"code": code}).is(409, "code_bound")
+	if s := bound.number("retry_after_s"); s < 1 || s > 90 {
+		t.Errorf("code_bound: retry after %v s", s)
+	}
+	till.postKey("/v1/purchases", r.key(), object{"quote": quote}).is(201)
+	used := till.post("/v1/verifications", object{"code": code}).is(409, "code_used")
+	if used.header.Get("Retry-After") == "" || used.number("retry_after_s") < 1 {
+		t.Errorf("code_used without a time: %v %s", used.header, used.raw)
+	}
+	// The other slot need not wait, and finds the once-a-day offer spent.
+	second := till.verify(r.phone(c, 1), 6000).is(200)
+	spent := till.postKey("/v1/purchases", r.key(), object{"quote": second.text("quote", "token")}).is(409, "limit_reached")
+	if spent.text("offer") != "once" || spent.number("quote", "discount_fen") != 720 {
+		t.Errorf("limit_reached: %s", spent.raw)
+	}
+	till.postKey("/v1/purchases", r.key(), object{"quote": spent.text("quote", "token")}).is(201)
+
+	// Printed and typed codes ask for a look at the holder's name.
+	card2 := r.newCard()
+	for _, static := range []string{r.codes.PrintedCode(card2.Serial, card2.Generation, r.now()), fmt.Sprint(card2.Number)} {
+		if a := till.post("/v1/verifications", object{"code": static}).is(200); a.at("card", "check_holder") != true {
+			t.Errorf("%s: %s", static, a.raw)
+		}
+	}
+	r.must(r.shops.SetTypedAllowed(r.ctx, byCLI, till.id, false))
+	r.await("the till's policy", func() bool { return !r.state.Snapshot().Terminal(till.id).TypedAllowed })
+	till.post("/v1/verifications", object{"code": fmt.Sprint(card2.Number)}).is(422, "typed_not_allowed")
+}
+
+// TestStates: what a suspended card, outlet, contract or merchant answers.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	c := r.newCard()
+	quote := till.quote(r.phone(c, 0), 5000)
+	r.must(r.cards.ReportLost(r.ctx, byCards, c.Serial))
+	// The purchase sees it at once, whatever the view says.
+	till.postKey("/v1/purchases", r.key(), object{"quote": quote}).is(422, "card_lost")
+	r.await("the loss", func() bool {
+		return till.post("/v1/verifications", object{"code": r.phone(c, 1)}).json["code"] == "card_lost"
+	})
+
+	bought := till.buy(5000)
+	open := till.quote(r.phone(r.newCard(), 0), 5000)
+	r.must(r.shops.SuspendContract(r.ctx, byCLI, r.contract))
+	till.postKey("/v1/purchases", r.key(), object{"quote": open}).is(409, "contract_suspended")
+	r.await("the suspension", func() bool {
+		_, err := r.state.Snapshot().InForce(r.outlet, r.now())
+		return err != nil
+	})
+	till.verify(r.phone(r.newCard(), 0), 5000).is(409, "contract_suspended")
+	// What was bought can be given back.
+	till.postKey("/v1/purchases/"+bought.text("id")+"/refunds", r.key(), object{"amount_fen": 100, "reason": "退货"}).is(201)
+
+	stranger := r.newTill(r.otherOutlet)
+	theirs := stranger.quote(r.phone(r.newCard(), 0), 5000)
+	r.must(r.shops.ExitMerchant(r.ctx, byCLI, r.otherMerchant))
+	if a := stranger.postKey("/v1/purchases", r.key(), object{"quote": theirs}); a.status != 409 {
+		t.Errorf("bought at a merchant that left: %d %s", a.status, a.raw)
+	}
+}
+
+// TestStaleView: with a view too old only verification goes on, and says so.
+func TestStaleView(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	c := r.newCard()
+	quote := till.quote(r.phone(c, 0), 5000)
+	r.age.Store(int64(time.Minute))
+	a := till.verify(r.phone(c, 0), 5000).is(200)
+	if a.json["quote"] != nil || a.at("as_of", "stale") != true || a.number("as_of", "age_ms") < 60_000 {
+		t.Errorf("verified on a stale view: %s", a.raw)
+	}
+	if refused := till.postKey("/v1/purchases", r.key(), object{"quote": quote}).is(503, "view_stale"); refused.header.Get("Retry-After") == "" {
+		t.Error("view_stale without Retry-After")
+	}
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	c := r.newCard()
+	good := object{"code": r.phone(c, 0), "amount_fen": 20_000}
+	basket := object{"code": r.phone(c, 1), "items": []object{{"qty_milli": 2000, "unit_price_fen": 300, "amount_fen": 600}}}
+	a := till.post("/v1/verifications/batch", object{"verifications": []any{
+		good, object{"code": "1"}, basket, object{"code": r.phone(c, 0), "amount_fen": "1"}, object{"amount_fen": 1},
+		object{"code": r.phone(c, 0), "x": 1}, 5, object{"code": flip(r.phone(c, 0), 19)}, good,
+	}}).is(200)
+	want := []string{"", "code_format", "", "amount_invalid", "missing_field", "unknown_field", "wrong_type", "code_invalid", ""}
+	results := a.at("results").([]any)
+	if len(results) != len(want) {
+		t.Fatalf("%d results for %d verifications", len(results), len(want))
+	}
+	for i, code := range want {
+		got := results[i].(object)
+		if code == "" {
+			if got["status"] != 200.0 || got["verification"] == nil {
+				t.Errorf("entry %d: %v", i, got)
+			}
+			continue
+		}
+		if p, _ := got["problem"].(object); p["code"] != code || got["status"] != p["status"] {
+			t.Errorf("entry %d: %v, want %s", i, got, code)
+		}
+	}
+	if fen := results[2].(object)["verification"].(object)["quote"].(object)["amount_fen"]; fen != 600.0 {
+		t.Errorf("entry 2: %v fen", fen)
+	}
+
+	till.post("/v1/verifications/batch", object{"verifications": []any{}}).is(422, "batch_size")
+	till.post("/v1/verifications/batch", object{}).is(422, "batch_size")
+	many := make([]object, 1001)
+	for i := range many {
+		many[i] = object{"code": "1"}
+	}
+	till.post("/v1/verifications/batch", object{"verifications": many}).is(422, "batch_size")
+	if a := till.post("/v1/verifications/batch", object{"verifications": many[:1000]}).is(200); len(a.at("results").([]any)) != 1000 {
+		t.Error("1,000 verifications did not get 1,000 answers")
+	}
+	till.post("/v1/verifications/batch", `{"verifications":[{"code":"1"}`).is(400, "invalid_json")
+	till.post("/v1/verifications/batch", `{"verifications":[],"verifications":[]}`).is(400, "duplicate_key")
+
+	// Every item of a batch counts on the guess budget.
+	guesses := make([]object, 300)
+	for i := range guesses {
+		guesses[i] = object{"code": fmt.Sprintf("41%018d", 7_919*i)}
+	}
+	r.newTill(r.outlet) // another till is not touched by it
+	blocked := 0
+	for _, res := range till.post("/v1/verifications/batch", object{"verifications": guesses}).is(200).at("results").([]any) {
+		if p, _ := res.(object)["problem"].(object); p["code"] == "guess_blocked" {
+			blocked++
+		}
+	}
+	if blocked == 0 || blocked == len(guesses) {
+		t.Errorf("%d of %d guesses were blocked", blocked, len(guesses))
+	}
+	if a := till.post("/v1/verifications", object{"code": r.phone(c, 0)}).is(429, "guess_blocked"); a.header.Get("Retry-After") == "" {
+		t.Error("guess_blocked without Retry-After")
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for path, media := range map[string]string{
+		"/openapi.yaml": "application/yaml", "/docs": "text/html; charset=utf-8", "/docs/style.css": "text/css; charset=utf-8",
+	} {
+		a := r.send(request{method: "GET", path: path}).is(200)
+		if got := a.header.Get("Content-Type"); got != media {
+			t.Errorf("%s: %s", path, got)
+		}
+		r.send(request{method: "GET", path: path, headers: map[string]string{"If-None-Match": a.header.Get("ETag")}}).is(304)
+	}
+}
