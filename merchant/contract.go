@@ -55,6 +55,7 @@ type Contract struct {
 
 	versions []*TermsVersion // in time order, disjoint; those replaced over an hour ago are left out
 	lifts    []lift
+	lifting  []*Floor // the floors of lifts
 }
 
 // TermsVersion is one published version of a contract's Terms.
@@ -119,18 +120,41 @@ func (c *Contract) TermsVersion(version int32) *TermsVersion {
 }
 
 // Lifts returns the floors that lift the contract at a moment (it has the floor
-// clause and its Terms are below them).
+// clause and its Terms are below them). The caller must not change the slice. It
+// allocates only while some of several floors lift and others do not.
 func (c *Contract) Lifts(at time.Time) []*Floor {
-	if len(c.lifts) == 0 {
-		return nil
-	}
-	var all []*Floor
-	for _, l := range c.lifts {
-		if l.floor.covers(at) && l.floor.Terms != nil && (l.until.IsZero() || at.Before(l.until)) {
-			all = append(all, l.floor)
+	n := 0
+	for i := range c.lifts {
+		if c.lifts[i].holds(at) {
+			n++
 		}
 	}
-	return all
+	switch n {
+	case 0:
+		return nil
+	case len(c.lifts):
+		return c.lifting
+	}
+	some := make([]*Floor, 0, n)
+	for i := range c.lifts {
+		if c.lifts[i].holds(at) {
+			some = append(some, c.lifts[i].floor)
+		}
+	}
+	return some
+}
+
+// holds says whether the floor lifts the contract at a moment.
+func (l *lift) holds(at time.Time) bool {
+	return l.floor.covers(at) && l.floor.Terms != nil && (l.until.IsZero() || at.Before(l.until))
+}
+
+// setLifts replaces what lifts the contract.
+func (c *Contract) setLifts(lifts []lift) {
+	c.lifts, c.lifting = lifts, make([]*Floor, len(lifts))
+	for i := range lifts {
+		c.lifting[i] = lifts[i].floor
+	}
 }
 
 // Floor is a version of the province's Terms for a trade or a brand (底线条件),
@@ -150,12 +174,4 @@ type Floor struct {
 // covers says whether the floor has effect at a moment.
 func (f *Floor) covers(at time.Time) bool {
 	return !at.Before(f.From) && (f.Until.IsZero() || at.Before(f.Until))
-}
-
-// applies says whether the floor is one for this trade or brand.
-func (f *Floor) applies(trade Trade, brand string) bool {
-	if f.Brand != "" {
-		return f.Brand == brand
-	}
-	return f.Trade == trade
 }

@@ -74,6 +74,7 @@ type Below struct {
 type version struct {
 	Bound Bound // which; of a contract's Terms only ContractID and Version
 	Doc   *terms.Terms
+	sum   string // SHA-256 of the canonical JSON; "" for bounds
 	from  time.Time
 	until time.Time // far for none
 }
@@ -96,16 +97,12 @@ func (p period) intersect(q period) (both period, ok bool) {
 }
 
 // compareWithin compares Terms with a bound over the time both are valid.
-func compareWithin(local *terms.Compiled, bound version, p period) (terms.Comparison, error) {
-	floor, err := bound.Doc.Compile()
-	if err != nil {
-		return terms.Comparison{}, fmt.Errorf("merchant: %s: %w", bound.Bound, err)
-	}
+func compareWithin(local, bound *terms.Compiled, p period) terms.Comparison {
 	var until time.Time // zero: no end
 	if p.until.Before(far) {
 		until = p.until
 	}
-	return terms.CompareWithin(local, floor, p.from, until), nil
+	return terms.CompareWithin(local, bound, p.from, until)
 }
 
 // holdAgainst compares Terms that bind during p with everything they may not
@@ -116,10 +113,11 @@ func holdAgainst(local *terms.Compiled, p period, bounds []version) error {
 		if !ok {
 			continue
 		}
-		c, err := compareWithin(local, b, both)
+		bound, err := b.Doc.Compile()
 		if err != nil {
-			return err
+			return fmt.Errorf("merchant: %s: %w", b.Bound, err)
 		}
+		c := compareWithin(local, bound, both)
 		if c.Verdict != terms.NotWorse {
 			return &BelowFloorError{Bound: b.Bound, Comparison: c}
 		}
@@ -130,7 +128,7 @@ func holdAgainst(local *terms.Compiled, p period, bounds []version) error {
 // belowBound finds a contract's versions that fall below a bound while the
 // contract is valid: the first of them, and when the last of them is replaced
 // (zero: never). ok is false if none does.
-func belowBound(valid period, versions []version, bound version, compare func(*terms.Terms, period) (terms.Comparison, error)) (b Below, ok bool, err error) {
+func belowBound(valid period, versions []version, bound version, compare func(version, period) (terms.Comparison, error)) (b Below, ok bool, err error) {
 	slices.SortFunc(versions, func(x, y version) int { return x.from.Compare(y.from) })
 	for _, v := range versions {
 		both, overlap := v.period().intersect(valid)
@@ -140,7 +138,7 @@ func belowBound(valid period, versions []version, bound version, compare func(*t
 		if !overlap {
 			continue
 		}
-		c, err := compare(v.Doc, both)
+		c, err := compare(v, both)
 		if err != nil {
 			return Below{}, false, err
 		}

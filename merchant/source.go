@@ -166,12 +166,13 @@ func (e *edit) setFloors(read []*Floor) {
 			return
 		}
 		n := *c
-		n.lifts = slices.Clone(c.lifts)
-		for i := range n.lifts {
-			if f := fresh[n.lifts[i].floor.ID]; f != nil {
-				n.lifts[i].floor = f
+		lifts := slices.Clone(c.lifts)
+		for i := range lifts {
+			if f := fresh[lifts[i].floor.ID]; f != nil {
+				lifts[i].floor = f
 			}
 		}
+		n.setLifts(lifts)
 		e.contracts.set(id, &n)
 	})
 }
@@ -180,7 +181,8 @@ func (e *edit) setFloors(read []*Floor) {
 // lifts, and returns the merchants they belong to.
 func (e *edit) setContracts(read []*Contract, versions map[int64][]*TermsVersion, lifts map[int64][]lift) (merchants []int64) {
 	for _, c := range read {
-		c.versions, c.lifts = versions[c.ID], lifts[c.ID]
+		c.versions = versions[c.ID]
+		c.setLifts(lifts[c.ID])
 		old, _ := e.contracts.get(c.ID)
 		e.broken += c.broken() - old.broken()
 		e.contracts.set(c.ID, c)

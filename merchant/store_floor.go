@@ -163,25 +163,27 @@ func outgrown(ctx context.Context, tx pgx.Tx, contracts []*Contract, bound versi
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]terms.Comparison{}
-	compare := func(doc *terms.Terms, p period) (terms.Comparison, error) {
-		local, err := doc.Compile()
-		if err != nil {
-			return terms.Comparison{}, fmt.Errorf("merchant: stored terms: %w", err)
-		}
-		canonical, err := doc.Canonical()
-		if err != nil {
-			return terms.Comparison{}, fmt.Errorf("merchant: stored terms: %w", err)
-		}
-		key := fmt.Sprintf("%d %d %s", p.from.UnixMicro(), p.until.UnixMicro(), canonical)
-		if c, ok := known[key]; ok {
+	floor, err := bound.Doc.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("merchant: %s: %w", bound.Bound, err)
+	}
+	type question struct {
+		sum         string
+		from, until int64
+	}
+	known := map[question]terms.Comparison{}
+	compare := func(v version, p period) (terms.Comparison, error) {
+		q := question{v.sum, p.from.UnixMicro(), p.until.UnixMicro()}
+		if c, ok := known[q]; ok {
 			return c, nil
 		}
-		c, err := compareWithin(local, bound, p)
-		if err == nil {
-			known[key] = c
+		local, err := v.Doc.Compile()
+		if err != nil {
+			return terms.Comparison{}, fmt.Errorf("merchant: stored terms: %w", err)
 		}
-		return c, err
+		c := compareWithin(local, floor, p)
+		known[q] = c
+		return c, nil
 	}
 	var all []Below
 	for _, c := range contracts {

@@ -174,16 +174,17 @@ func readVersions(ctx context.Context, tx pgx.Tx, contract int64) ([]version, er
 }
 
 func readVersionsOf(ctx context.Context, tx pgx.Tx, contracts []int64) (map[int64][]version, error) {
-	rows, err := tx.Query(ctx, `SELECT contract_id, version, terms, lower(effective), upper(effective)
+	rows, err := tx.Query(ctx, `SELECT contract_id, version, terms, sha256, lower(effective), upper(effective)
 		FROM contract_terms WHERE contract_id = ANY ($1) ORDER BY contract_id, lower(effective)`, contracts)
 	if err != nil {
 		return nil, fmt.Errorf("merchant: versions: %w", err)
 	}
 	by := map[int64][]version{}
 	var v version
-	var doc []byte
+	var doc, sum []byte
 	var until *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&v.Bound.ContractID, &v.Bound.Version, &doc, &v.from, &until}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&v.Bound.ContractID, &v.Bound.Version, &doc, &sum, &v.from, &until}, func() error {
+		v.sum = string(sum)
 		n, err := stored(v, doc, until)
 		by[n.Bound.ContractID] = append(by[n.Bound.ContractID], n)
 		return err
