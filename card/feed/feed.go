@@ -18,7 +18,7 @@
 // Invariants: no row is skipped; none is applied twice, except that a reader
 // whose poll failed half-way applies those rows again; a reader's Age never
 // understates how old its view is; a reader that fell behind what has been
-// pruned loads afresh.
+// pruned, or by more changes than are worth applying one by one, loads afresh.
 package feed
 
 import (

@@ -52,6 +52,15 @@ func TestRedisWakesEveryNode(t *testing.T) {
 		want := int64(len(nodes)) + 1
 		v.await(t, patience, "woken by redis", func() bool { return v.versions[1] == want })
 	}
+	// Connecting wakes too, so it takes several changes to tell.
+	for i := range int64(5) {
+		if err := touch(ctx, pool, 3); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes {
+			n.view.await(t, patience, "every change wakes every node", func() bool { return n.view.versions[3] == i+2 })
+		}
+	}
 	nodes[0].stop()
 	if err := touch(ctx, pool, 2); err != nil {
 		t.Fatal(err)

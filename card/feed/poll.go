@@ -9,8 +9,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errBehind: rows that this reader has not seen may have been pruned.
-var errBehind = errors.New("feed: behind changes_low")
+// errBehind: rows that this reader has not seen may have been pruned, or there
+// are so many that loading everything is quicker.
+var errBehind = errors.New("feed: too far behind")
+
+// maxChanges is how many changes one poll applies at most, which bounds its
+// memory and, well within Options.Timeout, its time. More come of a bulk import
+// in one transaction; then the reader loads afresh.
+const maxChanges = 100_000
 
 // chunk is how many changes one call of Apply gets at most.
 const chunk = 4096
@@ -32,7 +38,7 @@ const readChanges = `SELECT id, kind, object_id, version, at FROM changes
 	WHERE xid >= pg_snapshot_xmin($1::pg_snapshot)
 	  AND xid < pg_snapshot_xmax(pg_current_snapshot())
 	  AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
-	ORDER BY id`
+	ORDER BY id LIMIT $2`
 
 // pollOnce is one poll; started is when it began, before its snapshot.
 func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
@@ -67,7 +73,7 @@ func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
 }
 
 func queryChanges(ctx context.Context, tx pgx.Tx, prev string) ([]Change, error) {
-	rows, err := tx.Query(ctx, readChanges, prev)
+	rows, err := tx.Query(ctx, readChanges, prev, maxChanges+1)
 	if err != nil {
 		return nil, fmt.Errorf("feed: read: %w", err)
 	}
@@ -78,6 +84,9 @@ func queryChanges(ctx context.Context, tx pgx.Tx, prev string) ([]Change, error)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("feed: read: %w", err)
+	}
+	if len(changes) > maxChanges {
+		return nil, errBehind
 	}
 	return changes, nil
 }

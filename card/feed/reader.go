@@ -153,7 +153,7 @@ func (r *Reader) poll(ctx context.Context) error {
 	}
 	err := r.pollTimed(ctx)
 	if errors.Is(err, errBehind) {
-		r.opts.Logger.Warn("change feed: behind what was pruned, loading afresh")
+		r.opts.Logger.Warn("change feed: too far behind, loading afresh")
 		r.prev = ""
 		return r.Load(ctx)
 	}

@@ -113,6 +113,21 @@ func TestNothingIsLostDuringTheLoad(t *testing.T) {
 	}
 }
 
+// Each commit wakes the reader; the poll has no part in it.
+func TestNotifyWakes(t *testing.T) {
+	t.Parallel()
+	pool := newThings(t, 10, 4)
+	v := newView()
+	start(t, feed.NewReader(pool, []feed.Source{v}, feed.Options{Poll: time.Hour}))
+	// Connecting wakes too, so it takes several changes to tell.
+	for i := range int64(5) {
+		if err := touch(t.Context(), pool, 1); err != nil {
+			t.Fatal(err)
+		}
+		v.await(t, patience, "every change wakes", func() bool { return v.versions[1] == i+2 })
+	}
+}
+
 // A poll that failed half-way is made again, and Load errors are retried by Run.
 func TestFailuresAreRetried(t *testing.T) {
 	t.Parallel()
@@ -218,6 +233,30 @@ func TestManyChangesAtOnce(t *testing.T) {
 	defer v.mu.Unlock()
 	if diff := cmp.Diff([]string(nil), v.faults); diff != "" || v.versions[900] != 20 {
 		t.Errorf("faults %s, version %d", diff, v.versions[900])
+	}
+}
+
+// More changes than a poll should apply make the reader load afresh, once.
+func TestTooManyChangesAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := newThings(t, 10, 4)
+	v := newView()
+	start(t, feed.NewReader(pool, []feed.Source{v}, feed.Options{}))
+	_, err := pool.Exec(ctx, `WITH moved AS (UPDATE things SET version = 5 WHERE id = 3)
+		INSERT INTO changes (kind, object_id, version) SELECT $1, 3, 5 FROM generate_series(1, 100001)`, feed.KindOutlet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.await(t, patience, "a fresh load", func() bool { return v.loads == 2 && v.versions[3] == 5 })
+	if err := touch(ctx, pool, 4); err != nil {
+		t.Fatal(err)
+	}
+	v.await(t, patience, "the change after", func() bool { return v.versions[4] == 2 })
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.loads != 2 || len(v.seen) != 1 {
+		t.Errorf("%d loads and %d changes, want 2 and 1", v.loads, len(v.seen))
 	}
 }
 
