@@ -37,7 +37,7 @@ func (b *benchmark) cards(ctx context.Context) error {
 	}{{memoryFigure, bytesPerCard.Line}, {loadFigure, loadOverRead.Line}} {
 		value, found := got[m.figure]
 		if !found {
-			return fmt.Errorf("go test ./card -run %s printed no %s (%w): %s", cardsTest, m.figure, runErr, out.Bytes())
+			return fmt.Errorf("go test ./card -run %s printed no %s (%v): %s", cardsTest, m.figure, runErr, out.Bytes())
 		}
 		b.lines = append(b.lines, m.line(value))
 	}
