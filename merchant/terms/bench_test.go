@@ -41,6 +41,26 @@ func BenchmarkEvaluate5x10(b *testing.B) {
 	}
 }
 
+// The hardest choice among exclusive offers that a document may hold.
+func BenchmarkEvaluateCrossing(b *testing.B) {
+	g := gen{rand.New(rand.NewPCG(2, 3))}
+	var offers []string
+	for range maxCrossing {
+		offers = append(offers, fmt.Sprintf(`"scope":{"categories":["c%d","c%d"]},"benefit":{"kind":"percent","rate_bp":%d}`,
+			g.IntN(8), 8+g.IntN(8), 9000+g.IntN(9)))
+	}
+	c := mustCompile(b, doc(offers...))
+	in, r := &Input{}, &Result{}
+	for i := range 16 {
+		in.Items = append(in.Items, Item{Category: fmt.Sprintf("c%d", i), QtyMilli: 1000, UnitPriceFen: 1000, AmountFen: 1000})
+		in.AmountFen += 1000
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Evaluate(in, r)
+	}
+}
+
 func mustCompile(tb testing.TB, doc string) *Compiled {
 	tb.Helper()
 	t, err := Parse([]byte(doc))
@@ -125,7 +145,7 @@ func BenchmarkCompare(b *testing.B) {
 					c = Compare(local, floor)
 				}
 				b.ReportMetric(float64(c.Verdict), "verdict")
-				b.ReportMetric(float64(c.boxes), "boxes")
+				b.ReportMetric(float64(c.Boxes), "boxes")
 			})
 			b.Run(fmt.Sprintf("%s-%d-reverse", sort, n), func(b *testing.B) {
 				floor, local := pairOf(b, sort, n)
@@ -134,7 +154,7 @@ func BenchmarkCompare(b *testing.B) {
 					c = Compare(local, floor)
 				}
 				b.ReportMetric(float64(c.Verdict), "verdict")
-				b.ReportMetric(float64(c.boxes), "boxes")
+				b.ReportMetric(float64(c.Boxes), "boxes")
 			})
 		}
 	}

@@ -34,17 +34,22 @@ type Comparison struct {
 	Verdict Verdict
 	// Counterexample, At and Holder are a purchase on which the local terms give
 	// LocalFen, less than the floor's FloorFen; set if Worse.
-	Counterexample   *Basket
-	At               time.Time
-	Holder           Holder
-	LocalFen         int64
-	FloorFen         int64
-	LocalUsage       []Remaining // what limits leave in it, by offer, for Evaluate
-	FloorUsage       []Remaining
-	Smallest         bool // proved that no basket of a smaller amount is one
-	Offers           []string
-	Reason           string
-	evaluated, boxes int
+	Counterexample *Basket
+	At             time.Time
+	Holder         Holder
+	LocalFen       int64
+	FloorFen       int64
+	LocalUsage     []Remaining // what limits leave in it, by offer, for Evaluate
+	FloorUsage     []Remaining
+	// Smallest says that no basket of a smaller amount is a counterexample: that
+	// is proved, not assumed.
+	Smallest bool
+	// Offers are the ids of the offers to look at, see Compare.
+	Offers []string
+	// Reason is a sentence in Chinese.
+	Reason string
+	// Boxes is how many boxes of baskets were searched, a measure of effort.
+	Boxes int
 }
 
 // Compare decides whether the local terms are never worse for the member than
@@ -58,8 +63,9 @@ type Comparison struct {
 // member gets the same.
 //
 // NotWorse and Worse are always right. The answer is exact, and the
-// counterexample the smallest, for amount benefits over one scope and for
-// percentages over disjoint or nested scopes; elsewhere it may be Undecided,
+// counterexample the smallest, for amount benefits over one scope and, within a
+// bound of effort that takes artificial terms to reach, for percentages over
+// disjoint or nested scopes; elsewhere it may be Undecided,
 // naming in Offers those to simplify, which a caller treats as a refusal. For
 // Worse, Offers are the floor's offers that apply in the counterexample. Reason
 // is a sentence in Chinese for the office that negotiates.
@@ -106,7 +112,7 @@ func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
 		out.Offers = k.limited()
 		out.Reason = "底线中的限次限额组合过多，请简化所列优惠"
 	}
-	out.evaluated, out.boxes = k.evaluated, k.boxes
+	out.Boxes = k.boxes
 	return out
 }
 

@@ -154,7 +154,7 @@ func TestCompareSchedules(t *testing.T) {
 	t.Parallel()
 	g := gen{rand.New(rand.NewPCG(11, 12))}
 	verdicts := map[Verdict]int{}
-	for range rounds(40, 3_000) {
+	for range rounds(25, 500) {
 		side := func(n int) *Terms {
 			d := &Terms{V: 1}
 			for i := range n {
@@ -199,7 +199,7 @@ func TestCompareStacked(t *testing.T) {
 	t.Parallel()
 	g := gen{rand.New(rand.NewPCG(13, 14))}
 	verdicts := map[Verdict]int{}
-	for range rounds(600, 60_000) {
+	for range rounds(400, 20_000) {
 		floor := &Terms{V: 1}
 		for i := range 1 + g.IntN(3) {
 			o := g.offer(i, g.amountBenefit(200))
@@ -217,7 +217,7 @@ func TestCompareStacked(t *testing.T) {
 		got := Compare(compiled(t, local), compiled(t, floor))
 		verdicts[got.Verdict]++
 		checkWorse(t, local, floor, &got)
-		for b := int64(1); b <= 700; b++ {
+		for b := int64(1); b <= 450; b++ {
 			l, _ := naive(local, b, nil, plainDay, Holder{}, nil)
 			f, _ := naive(floor, b, nil, plainDay, Holder{}, nil)
 			if l < f {

@@ -78,9 +78,10 @@ func quantityMask(c *Compiled) mask {
 	return m
 }
 
-// certifiedAll looks for a proof over all kinds at once.
+// certifiedAll looks for a proof over all kinds at once. No kind stands for
+// another here: the other one's SKUs have other prices.
 func (k *comparer) certifiedAll(local, floor mask) bool {
-	kinds := k.kinds(local, floor)
+	kinds := k.allKinds(local, floor)
 	return len(kinds) <= maxKinds && k.newPart(kinds, local, floor).certified()
 }
 

@@ -19,7 +19,6 @@ func (k *comparer) evaluateOn(local, floor *Compiled, s scenario, lines []place)
 	if basket.AmountFen > MaxBasketFen {
 		return 0, 0
 	}
-	k.evaluated++
 	in := Input{AmountFen: basket.AmountFen, Items: basket.Items, At: s.at.time(), Holder: s.holder}
 	in.Remaining = usageOf(local, s.local)
 	local.Evaluate(&in, &k.result)

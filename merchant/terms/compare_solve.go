@@ -19,7 +19,6 @@ type comparer struct {
 	bareFloor    *Compiled
 	boxes        int // boxes looked at so far, and the same times offers
 	effort       int
-	evaluated    int // baskets tried on the real evaluation
 }
 
 // function is what an offer gives on an in-scope sum, its limits in fen taken

@@ -109,7 +109,38 @@ func (t *Terms) Compile() (*Compiled, error) {
 	for i := range c.offers {
 		c.offers[i].benefit.number(&c.doc[i].Benefit, &c.scopes.skus)
 	}
+	if err := c.checkCrossing(); err != nil {
+		return nil, err
+	}
 	return c, nil
+}
+
+// maxCrossing bounds the exclusive offers that overlap, directly or by way of
+// others, without all of their scopes being nested: choosing the best set among
+// them is exponential in their number. Nested scopes have no such bound.
+const maxCrossing = 24
+
+func (c *Compiled) checkCrossing() error {
+	if count(c.excl) <= maxCrossing {
+		return nil
+	}
+	k := &comparer{local: c, floor: c}
+	crossing, nesting := relations(len(c.offers), k.findRegions(), func(r *region) mask { return r.local })
+	for rest := c.excl; rest != 0; {
+		group, crossed := rest&-rest, false
+		for edge := group; edge != 0; {
+			i := bits.TrailingZeros64(edge)
+			edge &^= 1 << i
+			crossed = crossed || crossing[i]&c.excl != 0
+			more := (crossing[i] | nesting[i]) & c.excl &^ group
+			group, edge = group|more, edge|more
+		}
+		if crossed && count(group) > maxCrossing {
+			return invalid("offers: more than %d exclusive offers overlap whose scopes are not nested", maxCrossing)
+		}
+		rest &^= group
+	}
+	return nil
 }
 
 func (o *Offer) compile(to *offer) error {

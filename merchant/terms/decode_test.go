@@ -39,6 +39,7 @@ func TestParseRefuses(t *testing.T) {
 		"large":               {strings.Repeat(" ", MaxDocument+1), "bytes"},
 		"not UTF-8":           {"{\"v\":1,\"\xff\":1}", "UTF-8"},
 		"too many":            {doc(slicesRepeat(off10, MaxOffers+1)...), "more than 64"},
+		"crossing scopes":     {doc(crossingScopes(maxCrossing + 1)...), "not nested"},
 		"id":                  {strings.Replace(one(percent), `"x"`, `"X"`, 1), "id:"},
 		"long id":             {strings.Replace(one(percent), `"x"`, `"`+strings.Repeat("x", 33)+`"`, 1), "id:"},
 		"title":               {strings.Replace(one(percent), `优惠`, `\u0000`, 1), "title"},
@@ -81,6 +82,21 @@ func TestParseRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crossingScopes are offers each of which shares a category with the next.
+func crossingScopes(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf(`"scope":{"categories":["c%d","c%d"]},`, i, i+1)+off10)
+	}
+	return out
+}
+
+func TestParseAcceptsManyOffers(t *testing.T) {
+	t.Parallel()
+	mustCompile(t, doc(crossingScopes(maxCrossing)...))
+	mustCompile(t, doc(slicesRepeat(onA+off10, MaxOffers)...))
 }
 
 func slicesRepeat(s string, n int) []string {
