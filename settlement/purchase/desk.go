@@ -72,7 +72,10 @@ func (d *Desk) ByKey(ctx context.Context, c *Client, key string) (Receipt, error
 	if p.state == StateTombstone {
 		return Receipt{}, ErrKeyReversed
 	}
-	return p.receipt(), p.scope(c.Terminal)
+	if err := p.scope(c.Terminal); err != nil {
+		return Receipt{}, err
+	}
+	return p.receipt(), nil
 }
 
 // scope says whether a terminal may see and undo the purchase.

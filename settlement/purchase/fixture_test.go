@@ -155,6 +155,9 @@ func (w *world) load() {
 	w.reader = feed.NewReader(w.pool, []feed.Source{card.NewUnionSource(w.unions), card.NewSource(w.table), merchant.NewSource(w.merchants)},
 		feed.Options{Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	w.must(w.reader.Load(w.ctx))
+	if n := w.merchants.Snapshot().Counts().Broken; n > 0 {
+		w.t.Fatalf("%d terms do not compile", n)
+	}
 }
 
 func (w *world) exec(sql string, args ...any) {

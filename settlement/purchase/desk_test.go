@@ -1,0 +1,450 @@
+package purchase
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+
+	"unioncard/merchant"
+	"unioncard/merchant/terms"
+)
+
+// refund is Refund by amount with a key of its own.
+func (w *world) refund(c *Client, id uuid.UUID, key string, fen int64) (UndoAnswer, error) {
+	return w.desk.Refund(w.ctx, c, id, key, RefundRequest{AmountFen: fen, Reason: "退货", Operator: "7"})
+}
+
+func (w *world) refundLines(c *Client, id uuid.UUID, key string, lines ...RefundLine) (UndoAnswer, error) {
+	return w.desk.Refund(w.ctx, c, id, key, RefundRequest{Lines: lines, Reason: "退货"})
+}
+
+func TestVoid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: limited})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 12_000)
+	a, err := w.desk.Void(w.ctx, c, r.ID, "v", "7", "输错")
+	w.must(err)
+	want := UndoAnswer{PurchaseID: r.ID, Seq: 1, State: StateVoided, ReturnedFen: 9_000, GivenBackFen: 3_000}
+	if diff := cmp.Diff(want, a, cmpopts.IgnoreFields(UndoAnswer{}, "At")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, err := w.desk.Void(w.ctx, c, r.ID, "v", "7", "输错")
+	w.must(err)
+	a.Replayed = true
+	if diff := cmp.Diff(a, again); diff != "" {
+		t.Errorf("repeated (-first +again):\n%s", diff)
+	}
+	_, err = w.desk.Void(w.ctx, c, r.ID, "v", "7", "另一个原因")
+	w.wantErr(err, ErrKeyReused)
+	_, err = w.desk.Void(w.ctx, c, r.ID, "v2", "7", "输错")
+	w.wantErr(err, ErrPurchaseUndone)
+	_, err = w.refund(c, r.ID, "r", 1)
+	w.wantErr(err, ErrPurchaseUndone)
+	if n := w.count(`SELECT coalesce(sum(uses + used_fen), 0) FROM usage`); n != 0 {
+		t.Errorf("usage of %d left", n)
+	}
+	// The code stays used (invariant 3), under any key and any quote.
+	_, err = w.commit(c, "k2", w.stepQuote(c, 3, 1, 12_000))
+	w.wantErr(err, ErrCodeUsed)
+	got, err := w.desk.Get(w.ctx, c, r.ID)
+	w.must(err)
+	if got.State != StateVoided || got.ReturnedFen != 9_000 || got.GivenBackFen != 3_000 {
+		t.Errorf("purchase %+v", got)
+	}
+}
+
+// ago moves a purchase to an earlier business day, as midnight would.
+func (w *world) ago(id uuid.UUID, days int) {
+	w.exec(`UPDATE purchases SET business_day = business_day - $2::int WHERE id = $1`, id, days)
+	w.exec(`UPDATE usage SET period_start = period_start - $1::int WHERE period = 1`, days)
+	w.exec(`UPDATE card_caps SET day = day - $1::int`, days)
+}
+
+func TestTooLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	c := w.till(1)
+	one, two := w.buy(c, "k1", 3, 1, 12_000), w.buy(c, "k2", 4, 1, 12_000)
+	w.ago(one.ID, 1)
+	w.ago(two.ID, 2)
+	_, err := w.desk.Void(w.ctx, c, one.ID, "v", "", "x")
+	w.wantErr(err, ErrVoidTooLate)
+	_, err = w.desk.Reverse(w.ctx, c, "k2")
+	w.wantErr(err, ErrReversalTooLate)
+	w.exec(`INSERT INTO business_days SELECT business_day, now() FROM purchases WHERE id = $1`, one.ID)
+	a, err := w.desk.Reverse(w.ctx, c, "k1")
+	w.must(err)
+	if !a.Found || !a.Adjustment || a.State != StateReversed {
+		t.Errorf("reversal on the next day, the first closed: %+v", a)
+	}
+	full, err := w.refund(c, two.ID, "r", two.PayableFen) // what a late void is to do
+	w.must(err)
+	if full.State != StateRefunded || full.GivenBackFen != two.DiscountFen {
+		t.Errorf("full refund: %+v", full)
+	}
+	w.exec(`UPDATE contracts SET valid = tstzrange(now() - interval '40 days', now() - interval '30 days'), refund_until = now() - interval '1 s', status = 'ended'`)
+	_, err = w.desk.Reverse(w.ctx, c, "k1") // repeats its answer
+	w.must(err)
+}
+
+func TestRefundTail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_000)
+	w.exec(`UPDATE contracts SET status = 'ended', valid = tstzrange(lower(valid), now())`)
+	a, err := w.refund(c, r.ID, "r1", 3_000)
+	w.must(err)
+	if a.GivenBackFen != 333 || a.RemainingFen != 6_000 || a.State != StatePartiallyRefunded {
+		t.Errorf("in the tail: %+v", a)
+	}
+	w.exec(`UPDATE contracts SET refund_until = now()`)
+	_, err = w.refund(c, r.ID, "r2", 3_000)
+	w.wantErr(err, ErrRefundTailOver)
+	_, err = w.desk.Void(w.ctx, c, r.ID, "v", "", "x")
+	w.wantErr(err, ErrRefundTailOver)
+	again, err := w.refund(c, r.ID, "r1", 3_000)
+	w.must(err)
+	if !again.Replayed {
+		t.Error("no replay after the tail")
+	}
+}
+
+// TestUndoScope: who may see and undo (invariant 9).
+func TestUndoScope(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	r := w.buy(w.till(1), "k", 3, 1, 10_000)
+	w.exec(`INSERT INTO terminals (id, merchant_id, outlet_id, kind, client_id, public_key)
+		VALUES (500, 1, 1, 'terminal', 'second', decode(repeat('01', 32), 'hex'))`)
+	w.load()
+	for name, c := range map[string]*Client{"another outlet": w.till(2), "another merchant": w.till(3), "its POS server": w.posServer(2)} {
+		_, err := w.desk.Get(w.ctx, c, r.ID)
+		_, err2 := w.desk.Void(w.ctx, c, r.ID, "v", "", "x")
+		_, err3 := w.refund(c, r.ID, "r", 1)
+		_, err4 := w.desk.ByKey(w.ctx, c, "k")
+		for _, err := range []error{err, err2, err3, err4} {
+			if !errors.Is(err, ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	w.exec(`UPDATE terminals SET status = 'suspended' WHERE id = 1`)
+	_, err := w.refund(w.till(1), r.ID, "r1", 100)
+	w.wantErr(err, merchant.ErrTerminalSuspended)
+	_, err = w.desk.Reverse(w.ctx, w.till(1), "k")
+	w.wantErr(err, merchant.ErrTerminalSuspended)
+	if _, err := w.refund(w.till(500), r.ID, "r1", 100); err != nil {
+		t.Errorf("the outlet's other terminal: %v", err)
+	}
+	if _, err := w.refund(w.posServer(1), r.ID, "r1", 100); err != nil {
+		t.Errorf("the merchant's POS server: %v", err)
+	}
+	_, err = w.desk.Get(w.ctx, w.till(500), uuid.New())
+	w.wantErr(err, ErrNotFound)
+}
+
+func TestRefundByAmount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: limited})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_001) // 30 yuan off, 70.01 to pay
+	for _, step := range []struct {
+		fen             int64
+		want            error
+		givenBack, rest int64
+		state           State
+	}{
+		{7_002, ErrRefundExceeds, 0, 0, 0},
+		{-1, ErrRefundInvalid, 0, 0, 0},
+		{0, ErrRefundInvalid, 0, 0, 0},
+		{1, nil, 0, 7_000, StatePartiallyRefunded},
+		{3_000, nil, 1_285, 4_000, StatePartiallyRefunded}, // floor(3000*3001/7001)
+		{4_001, ErrRefundExceeds, 0, 0, 0},
+		{3_999, nil, 1_714, 1, StatePartiallyRefunded}, // floor(3000*7000/7001) - 1285
+		{1, nil, 1, 0, StateRefunded},
+		{1, ErrPurchaseUndone, 0, 0, 0},
+	} {
+		a, err := w.refund(c, r.ID, uuid.NewString(), step.fen)
+		if !errors.Is(err, step.want) {
+			t.Fatalf("%d fen: got %v, want %v", step.fen, err, step.want)
+		}
+		if step.want == nil && (a.GivenBackFen != step.givenBack || a.RemainingFen != step.rest || a.State != step.state) {
+			t.Errorf("%d fen: %+v", step.fen, a)
+		}
+	}
+	if n := w.count(`SELECT sum(uses + used_fen) FROM usage`); n != 0 {
+		t.Errorf("usage of %d left", n)
+	}
+}
+
+// TestLimitComesBackInProportion: uses only with the last fen.
+func TestLimitComesBackInProportion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: limited})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_000)
+	_, err := w.refund(c, r.ID, "r1", 3_500)
+	w.must(err)
+	if n := w.count(`SELECT count(*) FROM usage WHERE uses = 1 AND used_fen = 1500`); n != 3 {
+		t.Errorf("%d of 3 usage rows halved", n)
+	}
+	_, err = w.refund(c, r.ID, "r2", 3_500)
+	w.must(err)
+	if n := w.count(`SELECT count(*) FROM usage WHERE uses = 0 AND used_fen = 0`); n != 3 {
+		t.Errorf("%d of 3 usage rows empty", n)
+	}
+}
+
+func TestCapComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	ans := w.quote(w.till(1), w.codes.PrintedCode(4, 1, w.now()), 100_000)
+	r, err := w.commit(w.till(1), "k", string(ans.Token))
+	w.must(err)
+	_, err = w.refund(w.till(1), r.ID, "r1", 45_000)
+	w.must(err)
+	if n := w.count(`SELECT discount_fen FROM card_caps`); n != 5_000 {
+		t.Errorf("%d fen of the cap used", n)
+	}
+	_, err = w.desk.Void(w.ctx, w.till(1), r.ID, "v", "", "x")
+	w.must(err)
+	if n := w.count(`SELECT discount_fen FROM card_caps`); n != 0 {
+		t.Errorf("%d fen of the cap used", n)
+	}
+}
+
+func TestRefundByLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: `{"v":1,"offers":[
+		{"id":"free","title":"赠品","scope":{"skus":["gift"]},"benefit":{"kind":"amount_off","at_fen":500,"off_fen":500},"funding_bp":10000},
+		{"id":"nine","title":"九折","scope":{"except_skus":["gift"]},"benefit":{"kind":"percent","rate_bp":9000},"funding_bp":10000}]}`})
+	c := w.till(1)
+	items := []terms.Item{
+		{SKU: "a", QtyMilli: 3_000, UnitPriceFen: 333, AmountFen: 999},
+		{SKU: "gift", QtyMilli: 1_000, UnitPriceFen: 500, AmountFen: 500},
+		{SKU: "b", QtyMilli: 1_500, UnitPriceFen: 1_000, AmountFen: 1_500},
+	}
+	r := w.buy(c, "k", 3, 1, 0, items...)
+	if r.DiscountFen != 750 || r.PayableFen != 2_249 {
+		t.Fatalf("receipt %+v", r)
+	}
+	for _, step := range []struct {
+		lines               []RefundLine
+		want                error
+		returned, givenBack int64
+		state               State
+	}{
+		{[]RefundLine{{Line: 4}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 0}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 1, QtyMilli: 3_001}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 1, QtyMilli: -1}}, ErrRefundInvalid, 0, 0, 0},
+		{[]RefundLine{{Line: 1}, {Line: 1}}, ErrRefundInvalid, 0, 0, 0},
+		{[]RefundLine{{Line: 1, QtyMilli: 1_000}}, nil, 299, 33, StatePartiallyRefunded},
+		{[]RefundLine{{Line: 1, QtyMilli: 1_000}}, nil, 300, 33, StatePartiallyRefunded},
+		{[]RefundLine{{Line: 1, QtyMilli: 1_001}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 1}, {Line: 3}}, nil, 1_650, 184, StatePartiallyRefunded}, // nothing left to pay back, but the gift
+		{[]RefundLine{{Line: 1}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 2}}, nil, 0, 500, StateRefunded},
+		{[]RefundLine{{Line: 2}}, ErrPurchaseUndone, 0, 0, 0},
+	} {
+		a, err := w.refundLines(c, r.ID, uuid.NewString(), step.lines...)
+		if !errors.Is(err, step.want) {
+			t.Fatalf("%v: got %v, want %v", step.lines, err, step.want)
+		}
+		if step.want == nil && (a.ReturnedFen != step.returned || a.GivenBackFen != step.givenBack || a.State != step.state) {
+			t.Errorf("%v: %+v", step.lines, a)
+		}
+	}
+}
+
+func TestRefundModes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: `{"v":1,"offers":[{"id":"free","title":"免费","benefit":{"kind":"amount_off","at_fen":900,"off_fen":900},"scope":{"skus":["gift"]},"funding_bp":10000},
+		{"id":"all","title":"减","benefit":{"kind":"amount_off","at_fen":1000,"off_fen":1000},"stack":1,"funding_bp":10000}]}`})
+	c := w.till(1)
+	item := terms.Item{SKU: "a", QtyMilli: 1_000, UnitPriceFen: 5_000, AmountFen: 5_000}
+	r := w.buy(c, "k1", 3, 1, 0, item, item)
+	_, err := w.refundLines(c, r.ID, "l1", RefundLine{Line: 1})
+	w.must(err)
+	_, err = w.refund(c, r.ID, "a1", 100) // by line, then by amount
+	w.must(err)
+	_, err = w.refundLines(c, r.ID, "l2", RefundLine{Line: 2}) // and no way back
+	w.wantErr(err, ErrRefundByLineRefused)
+	last, err := w.refund(c, r.ID, "a2", 4_400)
+	w.must(err)
+	if last.State != StateRefunded {
+		t.Errorf("%+v", last)
+	}
+	bare := w.buy(c, "k2", 3, 2, 5_000)
+	_, err = w.refundLines(c, bare.ID, "l3", RefundLine{Line: 1})
+	w.wantErr(err, ErrRefundByLineRefused)
+	_, err = w.desk.Refund(w.ctx, c, bare.ID, "l4", RefundRequest{})
+	w.wantErr(err, ErrRefundInvalid)
+	_, err = w.desk.Refund(w.ctx, c, bare.ID, "l4", RefundRequest{AmountFen: 1, Lines: []RefundLine{{Line: 1}}})
+	w.wantErr(err, ErrRefundInvalid)
+	gift := w.buy(c, "k3", 3, 3, 0, terms.Item{SKU: "gift", QtyMilli: 1_000, UnitPriceFen: 900, AmountFen: 900})
+	_, err = w.refund(c, gift.ID, "a3", 1)
+	w.wantErr(err, ErrRefundByAmountRefused)
+	_, err = w.refundLines(c, gift.ID, "l5", RefundLine{Line: 1})
+	w.must(err)
+	free := w.buy(c, "k4", 3, 4, 1_000) // all of it discount, and no lines
+	_, err = w.refund(c, free.ID, "a4", 1)
+	w.wantErr(err, ErrRefundByAmountRefused)
+	a, err := w.refundLines(c, free.ID, "l6", RefundLine{Line: 1})
+	w.must(err)
+	if a.State != StateRefunded || a.GivenBackFen != 1_000 {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestReverse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: limited})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_000)
+	token := w.stepQuote(c, 3, 1, 10_000)
+	_, err := w.refund(c, r.ID, "r", 700)
+	w.must(err)
+	a, err := w.desk.Reverse(w.ctx, c, "k")
+	w.must(err)
+	want := ReversalAnswer{Found: true, UndoAnswer: UndoAnswer{PurchaseID: r.ID, Seq: 2, State: StateReversed, ReturnedFen: 6_300, GivenBackFen: 2_700}}
+	if diff := cmp.Diff(want, a, cmpopts.IgnoreFields(UndoAnswer{}, "At")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, err := w.desk.Reverse(w.ctx, c, "k")
+	w.must(err)
+	a.Replayed = true
+	if diff := cmp.Diff(a, again); diff != "" {
+		t.Errorf("repeated (-first +again):\n%s", diff)
+	}
+	_, err = w.commit(c, "k", token)
+	if !errors.Is(err, ErrKeyReused) && !errors.Is(err, ErrKeyReversed) {
+		t.Errorf("buying under the key: %v", err)
+	}
+
+	none, err := w.desk.Reverse(w.ctx, c, "never")
+	w.must(err)
+	if none.Found || none.State != StateTombstone || none.PurchaseID != uuid.Nil {
+		t.Errorf("%+v", none)
+	}
+	again, err = w.desk.Reverse(w.ctx, c, "never")
+	w.must(err)
+	if again.Found || !again.Replayed {
+		t.Errorf("%+v", again)
+	}
+	fresh := w.stepQuote(c, 3, 2, 9_000)
+	_, err = w.commit(c, "never", fresh)
+	w.wantErr(err, ErrKeyReversed)
+	_, err = w.desk.ByKey(w.ctx, c, "never")
+	w.wantErr(err, ErrKeyReversed)
+	if _, err := w.commit(c, "other", fresh); err != nil {
+		t.Errorf("the quote under another key: %v", err)
+	}
+	if _, err := w.commit(w.till(2), "never", w.stepQuote(w.till(2), 3, 3, 9_000)); err != nil {
+		t.Errorf("the key of another terminal: %v", err)
+	}
+	v := w.buy(c, "voided", 3, 4, 9_000)
+	_, err = w.desk.Void(w.ctx, c, v.ID, "v", "", "x")
+	w.must(err)
+	b, err := w.desk.Reverse(w.ctx, c, "voided")
+	w.must(err)
+	if !b.Found || b.State != StateVoided || b.ReturnedFen != 0 {
+		t.Errorf("reversal of a voided purchase: %+v", b)
+	}
+}
+
+// TestRefundAtOnce: two refunds of all that is left, and one key sent many times.
+func TestRefundAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_000)
+	errs := all(16, func(i int) error {
+		_, err := w.refund(c, r.ID, keyf("r%d", i), 5_000)
+		return err
+	})
+	if good, _ := tally(t, errs, ErrRefundExceeds); good != 1 {
+		t.Errorf("%d refunds of more than half", good)
+	}
+	errs = all(16, func(int) error {
+		_, err := w.refund(c, r.ID, "same", 1_000)
+		return err
+	})
+	if good, _ := tally(t, errs); good != 16 {
+		t.Errorf("%d answers to one key", good)
+	}
+	if n := w.count(`SELECT returned_fen FROM purchases`); n != 6_000 {
+		t.Errorf("%d fen returned", n)
+	}
+	other := w.buy(c, "k2", 4, 1, 10_000)
+	ids := []uuid.UUID{r.ID, other.ID}
+	errs = all(8, func(i int) error {
+		_, err := w.refund(c, ids[i%2], "one key, two purchases", 10)
+		return err
+	})
+	tally(t, errs, ErrKeyReused)
+	if n := w.count(`SELECT count(*) FROM purchase_undos WHERE idem_key = 'one key, two purchases'`); n != 1 {
+		t.Errorf("%d undos under one key", n)
+	}
+}
+
+// TestReversalRacesCommit: whoever comes first, in the end nothing stands.
+func TestReversalRacesCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	c := w.till(1)
+	var commits, tombstones int
+	for i := range 40 {
+		token := w.stepQuote(c, 3, int64(i+1), 1_000)
+		key := keyf("k%d", i)
+		errs := all(3, func(n int) error {
+			if n == 0 {
+				_, err := w.commit(c, key, token)
+				return err
+			}
+			_, err := w.desk.Reverse(w.ctx, c, key)
+			return err
+		})
+		if errs[0] == nil {
+			commits++
+		} else if errors.Is(errs[0], ErrKeyReversed) {
+			tombstones++
+		} else {
+			t.Errorf("commit: %v", errs[0])
+		}
+		w.must(errs[1])
+		w.must(errs[2])
+		if n := w.count(`SELECT count(*) FROM purchases WHERE idem_key = $1 AND state IN (3, 9)`, key); n != 1 {
+			t.Fatalf("%s: %d reversed or buried", key, n)
+		}
+	}
+	t.Logf("%d purchases undone, %d buried", commits, tombstones)
+}
+
+// TestDeskStampsOpenDay: an undoing is stamped with a day that is open.
+func TestDeskStampsOpenDay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	c := w.till(1)
+	r := w.buy(c, "k", 3, 1, 10_000)
+	w.closeToday()
+	a, err := w.refund(c, r.ID, "r", 1_000)
+	w.must(err)
+	if !a.Adjustment {
+		t.Error("not an adjustment")
+	}
+	if n := w.count(`SELECT u.business_day - p.business_day FROM purchase_undos u JOIN purchases p ON p.id = u.purchase_id`); n != 1 {
+		t.Errorf("stamped %d days later", n)
+	}
+	_, err = w.desk.Void(w.ctx, c, r.ID, "v", "", "x")
+	w.wantErr(err, ErrVoidTooLate)
+	if d := time.Since(a.At); d < 0 || d > time.Minute {
+		t.Errorf("at %v", a.At)
+	}
+}
