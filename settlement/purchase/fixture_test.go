@@ -142,6 +142,7 @@ func (w *world) insert(p plan) {
 		sum := sha256.Sum256([]byte(p.floor))
 		w.exec(`INSERT INTO floors (id, trade, version, terms, sha256, effective, published_by)
 			VALUES (7, 'catering', 1, $1::jsonb, $2, tstzrange(now() - interval '1 day', NULL), 'test')`, p.floor, sum[:])
+		w.exec(`INSERT INTO renegotiations (contract_id, floor_id, terms_version, comparison) SELECT id, 7, 1, '{}' FROM contracts`)
 	}
 	w.exec(`INSERT INTO cards (serial, member_id, number, status, territory, name_masked, valid_until)
 		SELECT s, s, 4100000000000000 + s, 1, 410105, '张*', (date_trunc('month', now()) + interval '24 months - 1 day')::date
