@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"unioncard/merchant"
+	"unioncard/migrations/pgtest"
 )
 
 // by is who makes the tests' changes.
@@ -47,6 +48,24 @@ type world struct {
 	clock                  *clock
 	store                  *merchant.Store
 	province, city, county int64 // unions
+}
+
+// ownTx is a transaction in a database of the test's own, rolled back at its end:
+// for tests that publish floors, whose locks would meet those of other tests in
+// pgtest.Tx's shared database.
+func ownTx(t testing.TB) pgx.Tx {
+	t.Helper()
+	pool := pgtest.New(t)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tx.Rollback(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return tx
 }
 
 func newWorld(t testing.TB, db merchant.DB) *world {

@@ -124,7 +124,7 @@ func (p *province) catchUp() {
 // After any changes, the view that followed them equals one loaded afresh.
 func TestViewFollowsChanges(t *testing.T) {
 	t.Parallel()
-	outer := pgtest.Tx(t)
+	outer := ownTx(t)
 	base := newWorld(t, outer)
 	rapid.Check(t, func(r *rapid.T) {
 		tx, err := outer.Begin(base.ctx)

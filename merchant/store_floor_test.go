@@ -83,7 +83,7 @@ func TestPublishBelowFloor(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, pgtest.Tx(t))
+			w := newWorld(t, ownTx(t))
 			m := w.merchant(tt.brand)
 			o := w.outlet(m)
 			tt.floors(w, m)
@@ -112,7 +112,7 @@ func TestPublishBelowFloor(t *testing.T) {
 // A floor that rises between publishing on a draft and activating it binds.
 func TestActivateBelowRisenFloor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Tx(t))
+	w := newWorld(t, ownTx(t))
 	c := w.draft(w.merchant(""), 0, w.county, true)
 	_, err := w.store.PublishTerms(w.ctx, by, c, percent(9000), time.Time{})
 	w.must(err)
@@ -127,7 +127,7 @@ func TestActivateBelowRisenFloor(t *testing.T) {
 // Versions take effect in order; each ends the one before at its start.
 func TestPublishVersions(t *testing.T) {
 	t.Parallel()
-	tx := pgtest.Tx(t)
+	tx := ownTx(t)
 	w := newWorld(t, tx)
 	c := w.active(w.merchant(""), 0, w.county, false, percent(9000))
 	later := noon.AddDate(0, 0, 7)
@@ -228,7 +228,7 @@ func TestFloorAgainstPublish(t *testing.T) {
 // clause, and gives the others a deadline, which suspends them by itself.
 func TestRisenFloor(t *testing.T) {
 	t.Parallel()
-	tx := pgtest.Tx(t)
+	tx := ownTx(t)
 	w := newWorld(t, tx)
 	m := w.merchant("")
 	with := w.active(m, w.outlet(m), w.county, true, percent(9000))
@@ -292,7 +292,7 @@ func TestRisenFloor(t *testing.T) {
 // those before it do. Raising the floor again buys no time.
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Tx(t))
+	w := newWorld(t, ownTx(t))
 	late := w.active(w.merchant(""), 0, w.county, false, percent(9000))
 	early := w.active(w.merchant(""), 0, w.county, false, percent(9000))
 	idle := w.active(w.merchant(""), 0, w.county, false, percent(9000))
@@ -322,7 +322,7 @@ func TestDeadlines(t *testing.T) {
 // A lower floor that follows ends the lift and the deadline of the higher one.
 func TestFloorFalls(t *testing.T) {
 	t.Parallel()
-	tx := pgtest.Tx(t)
+	tx := ownTx(t)
 	w := newWorld(t, tx)
 	with := w.active(w.merchant("老郑州"), 0, w.county, true, percent(9000))
 	without := w.active(w.merchant("老郑州"), 0, w.county, false, percent(9000))
@@ -344,7 +344,7 @@ func TestFloorFalls(t *testing.T) {
 // contracts it outgrows.
 func TestChainOutgrowsOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Tx(t))
+	w := newWorld(t, ownTx(t))
 	m := w.merchant("")
 	o := w.outlet(m)
 	chain := w.active(m, 0, w.province, false, percent(9000))
@@ -359,7 +359,7 @@ func TestChainOutgrowsOwn(t *testing.T) {
 
 func TestPublishFloorRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, pgtest.Tx(t))
+	w := newWorld(t, ownTx(t))
 	w.floor(merchant.TradeCatering, "", percent(9000), noon.AddDate(0, 0, 1), 30)
 	var invalid *merchant.InvalidError
 	for name, n := range map[string]merchant.NewFloor{
@@ -372,37 +372,5 @@ func TestPublishFloorRefuses(t *testing.T) {
 		if _, err := w.store.PublishFloor(w.ctx, by, n); !errors.As(err, &invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestCategories(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, pgtest.Tx(t))
-	c := w.draft(w.merchant(""), 0, w.county, false)
-	doc := []byte(`{"v":1,"offers":[{"id":"noodles","title":"烩面九折","scope":{"categories":["test.noodles"]},
-		"benefit":{"kind":"percent","rate_bp":9000},"funding_bp":10000}]}`)
-	var invalid *merchant.InvalidError
-	publish := func() error { _, err := w.store.PublishTerms(w.ctx, by, c, doc, time.Time{}); return err }
-	if err := publish(); !errors.As(err, &invalid) {
-		t.Errorf("unknown category: %v", err)
-	}
-	first, err := w.store.PublishCategories(w.ctx, by, []merchant.Category{{Code: "test.noodles", Name: "烩面"}, {Code: "test.tea", Name: "茶"}}, nil)
-	w.must(err)
-	w.must(publish())
-	second, err := w.store.PublishCategories(w.ctx, by, nil, []string{"test.noodles"})
-	w.must(err)
-	all, list, err := w.store.Categories(w.ctx)
-	w.must(err)
-	if second != first+1 || list != second || len(all) != 1 || all[0].Code != "test.tea" {
-		t.Errorf("version %d after %d: %v", list, first, all)
-	}
-	if err := publish(); !errors.As(err, &invalid) {
-		t.Errorf("retired category: %v", err)
-	}
-	if _, err := w.store.PublishCategories(w.ctx, by, nil, []string{"test.noodles"}); !errors.As(err, &invalid) {
-		t.Errorf("retired twice: %v", err)
-	}
-	if _, err := w.store.PublishCategories(w.ctx, by, []merchant.Category{{Code: "Noodles", Name: "烩面"}}, nil); !errors.As(err, &invalid) {
-		t.Errorf("malformed: %v", err)
 	}
 }
