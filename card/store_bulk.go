@@ -37,10 +37,10 @@ type BulkOptions struct {
 
 // BulkLoad makes n members with a card each, by COPY: the demo's and the load
 // generator's way in. row fills in the i-th of them; it is called several times for
-// each and must say the same every time. Serials
-// are one run, of which first is the first. Every half million is one
-// transaction with its event, so an error leaves whole batches and nothing in
-// between.
+// each and must say the same every time. Serials are one run, of which first is
+// the first. Every half million is one transaction with its event, so an error
+// leaves whole batches and nothing in between. Readers that run meanwhile learn
+// of it by their next poll.
 func (s *Store) BulkLoad(ctx context.Context, by By, n int, opts BulkOptions, row func(i int, r *BulkRow)) (first int64, err error) {
 	if n <= 0 {
 		return 0, errors.New("card.BulkLoad: nothing to load")
