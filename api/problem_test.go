@@ -35,7 +35,6 @@ var domains = []string{"card", "merchant", "settlement", "api/exchange", "api/te
 var neverAtATill = map[string]string{
 	"terms.ErrInvalid":            "a Terms document is published by an office, not by a till",
 	"merchant.ErrBelowFloor":      "publishing Terms is an office's work",
-	"merchant.ErrUndecided":       "publishing Terms is an office's work",
 	"merchant.ErrAssertionReused": "the token endpoint answers it itself, as RFC 6749's invalid_client",
 }
 

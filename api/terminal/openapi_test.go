@@ -86,7 +86,8 @@ func checkAnswer(t testing.TB, req *http.Request, body []byte, res *http.Respons
 				req.Method, req.URL.Path, res.StatusCode, f.Message, f.Reason, f.SchemaValidationErrors, raw)
 		}
 	}
-	if res.StatusCode < 300 {
+	// A batch answers each of its entries for itself, also those that are wrong.
+	if res.StatusCode < 300 && !strings.HasSuffix(req.URL.Path, "/batch") {
 		if ok, faults := d.check.ValidateHttpRequest(req); !ok {
 			for _, f := range faults {
 				t.Errorf("%s %s was accepted but openapi.yaml forbids it: %s: %s: %v",

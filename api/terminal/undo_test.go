@@ -21,10 +21,10 @@ func TestUndo(t *testing.T) {
 	}
 
 	// Void: once, the same answer again, nothing left to undo.
-	a := till.buy(10_000)
+	a := till.buy(20_000)
 	key := r.key()
 	first := till.postKey(path(a, "/void"), key, object{"operator": "09", "reason": "顾客不要了"}).is(200)
-	if first.text("state") != "voided" || first.number("returned_fen") != 8_800 || first.number("given_back_fen") != 1_200 {
+	if first.text("state") != "voided" || first.number("returned_fen") != 17_600 || first.number("given_back_fen") != 2_400 {
 		t.Errorf("void: %s", first.raw)
 	}
 	if again := till.postKey(path(a, "/void"), key, object{"operator": "09", "reason": "顾客不要了"}).is(200); again.header.Get("Idempotency-Replayed") != "true" {
@@ -36,8 +36,8 @@ func TestUndo(t *testing.T) {
 	till.postKey(path(a, "/void"), a.text("key"), object{}).is(409, "purchase_undone")
 
 	// Refund above the rest, in wrong amounts, of nothing or of both.
-	b := till.buy(10_000)
-	refund(b, object{"amount_fen": 8_801}).is(422, "refund_exceeds")
+	b := till.buy(20_000)
+	refund(b, object{"amount_fen": 17_601}).is(422, "refund_exceeds")
 	for _, bad := range []any{0, -1, 1.5, "1", nil} {
 		refund(b, object{"amount_fen": bad}).is(422, "amount_invalid")
 	}
@@ -46,7 +46,7 @@ func TestUndo(t *testing.T) {
 	refund(b, object{"amount_fen": 1, "items": []object{{"line": 1}}}).is(422, "refund_invalid")
 	refund(b, object{"items": []object{{"line": 1}}}).is(409, "refund_by_line_refused")
 	till.postKey(path(b, "/refunds"), r.key(), object{"amount_fen": 1}).is(400, "missing_field")
-	refund(b, object{"amount_fen": 8_800}).is(201)
+	refund(b, object{"amount_fen": 17_600}).is(201)
 	refund(b, object{"amount_fen": 1}).is(409, "purchase_undone")
 }
 
@@ -87,13 +87,13 @@ func TestRefundTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	till := r.newTill(r.outlet)
-	a := till.buy(10_000)
+	a := till.buy(20_000)
 	answers := make([]*answer, 8)
 	var all sync.WaitGroup
 	for i := range answers {
 		key := r.key()
 		all.Go(func() {
-			answers[i] = till.postKey("/v1/purchases/"+a.text("id")+"/refunds", key, object{"amount_fen": 8_800, "reason": "退货"})
+			answers[i] = till.postKey("/v1/purchases/"+a.text("id")+"/refunds", key, object{"amount_fen": 17_600, "reason": "退货"})
 		})
 	}
 	all.Wait()
@@ -275,7 +275,7 @@ func TestBatch(t *testing.T) {
 	// Every item of a batch counts on the guess budget.
 	guesses := make([]object, 300)
 	for i := range guesses {
-		guesses[i] = object{"code": fmt.Sprintf("41%018d", 7_919*i)}
+		guesses[i] = object{"code": fmt.Sprintf("41%010d%08d", 7_919*i, i)}
 	}
 	r.newTill(r.outlet) // another till is not touched by it
 	blocked := 0

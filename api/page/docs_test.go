@@ -1,0 +1,92 @@
+package page_test
+
+import (
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+)
+
+func docs(t *testing.T) *page.Docs {
+	t.Helper()
+	text, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := page.NewDocs(text, []page.Problem{{Code: "code_used", Title: "会员码已用过", Detail: "请<b>出示</b>新的码。", Fix: "等待。", Status: 409}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func get(t *testing.T, handle exchange.Handler) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	c, _ := gin.CreateTestContext(w)
+	c.Request = httptest.NewRequest("GET", "/docs", nil)
+	x := exchange.NewPool(nil).Get(c, time.Now())
+	if err := handle(x); err != nil {
+		t.Fatal(err)
+	}
+	x.Send()
+	return w
+}
+
+func TestDocsPage(t *testing.T) {
+	t.Parallel()
+	d := docs(t)
+	w := get(t, d.Docs)
+	html := w.Body.String()
+	text, err := os.ReadFile("../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range regexp.MustCompile(`(?m)^  (/\S*):$`).FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(html, "<code>"+path[1]+"</code>") {
+			t.Errorf("%s is not on the page", path[1])
+		}
+	}
+	if !strings.Contains(html, "请&lt;b&gt;出示&lt;/b&gt;新的码。") {
+		t.Error("a problem's text is missing or not escaped")
+	}
+	// Every link within the page leads somewhere, except to problems that this
+	// test leaves out.
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(`id="([^"]+)"`).FindAllStringSubmatch(html, -1) {
+		if ids[m[1]] {
+			t.Errorf("id %s is there twice", m[1])
+		}
+		ids[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(`href="#([^"]+)"`).FindAllStringSubmatch(html, -1) {
+		if !ids[m[1]] && (!strings.HasPrefix(m[1], "problem-") || m[1] == "problem-code_used") {
+			t.Errorf("link to #%s leads nowhere", m[1])
+		}
+	}
+	// The policy forbids scripts, styles in the page and anything from elsewhere.
+	for _, bad := range []string{"<script", "style=", "<style", "http://cdn", "https://"} {
+		if strings.Contains(html, bad) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+	if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") {
+		t.Errorf("Content-Security-Policy %q", got)
+	}
+}
+
+func TestBrokenDocument(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "x", "{", "info: {title: x}"} {
+		if _, err := page.NewDocs([]byte(text), nil); err == nil {
+			t.Errorf("%q was taken for a document", text)
+		}
+	}
+}
