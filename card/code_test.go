@@ -243,6 +243,39 @@ func TestCodesFollowRotation(t *testing.T) {
 	}
 }
 
+// Each ring ends a code on its own: an alias under a key that is over is refused
+// though the TOTP key is still good, and the other way round.
+func TestRingsEndAlone(t *testing.T) {
+	t.Parallel()
+	for _, ring := range []Ring{RingAlias, RingPhone} {
+		c, k := newTestCodes(t, noon)
+		held, _ := c.PhoneKeys(9, testGeneration(9), WeekOf(noon), noon)
+		if err := k.Rotate(ring, noon, time.Hour, nil); err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[time.Duration]error{time.Hour - time.Second: nil, time.Hour: ErrCodeInvalid} {
+			if _, err := c.Resolve(held[0].Code(noon.Add(at)), noon.Add(at)); !errors.Is(err, want) {
+				t.Errorf("ring %s, %s on: %v, want %v", ring, at, err, want)
+			}
+		}
+	}
+}
+
+// Only two slots exist, even for whoever had the keys to make a third.
+func TestNoThirdSlot(t *testing.T) {
+	t.Parallel()
+	c, _ := newTestCodes(t, noon)
+	s, week := c.prepared(), WeekOf(noon)
+	for slot := range uint8(10) {
+		alias := sealAlias(new(ff1Scratch), s.alias[0].ff1, 9, slot, week)
+		key := deriveTOTP(s.phone[0].prk, 9, testGeneration(9), week, slot)
+		code := fmt.Sprintf("%s%010d%08d", Prefix, alias, totp(&key, StepOf(noon)))
+		if _, err := c.Resolve(code, noon); (err == nil) != (slot < Slots) {
+			t.Errorf("slot %d: %v", slot, err)
+		}
+	}
+}
+
 // TestMissesCostTheSame counts the work instead of trusting a clock: unknown,
 // expired and forged codes all do all of it, whatever is wrong with them, with
 // one key a ring and in an overlap.

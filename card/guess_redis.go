@@ -103,7 +103,7 @@ func (g *RedisGuard) tell(ctx context.Context) {
 	for {
 		msg = append(msg[:0], g.id[:]...)
 		g.publish(ctx, msg) // the beat, and at once at the start
-		g.alone.Store(g.clock().UnixNano()-g.lastHeard.Load() > int64(guardDeaf))
+		g.alone.Store(g.deaf(g.clock()))
 		for next := false; !next; {
 			select {
 			case <-ctx.Done():
@@ -115,6 +115,12 @@ func (g *RedisGuard) tell(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// deaf reports whether the node has not heard itself for so long that Redis must
+// be gone.
+func (g *RedisGuard) deaf(now time.Time) bool {
+	return now.UnixNano()-g.lastHeard.Load() > int64(guardDeaf)
 }
 
 // collect adds m and what else is queued, up to a batch.

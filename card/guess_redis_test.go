@@ -127,6 +127,18 @@ func TestRedisGuardIgnoresForeignMessages(t *testing.T) {
 	}
 }
 
+func TestRedisGuardGoesDeaf(t *testing.T) {
+	t.Parallel()
+	g := NewRedisGuard(smallGuard(1), deafRedis(t), "test:41", func() time.Time { return noon })
+	if !g.deaf(noon) {
+		t.Error("a node that never heard itself counts as hearing")
+	}
+	g.hear(g.id[:])
+	if g.deaf(noon.Add(guardDeaf)) || !g.deaf(noon.Add(guardDeaf+1)) || g.SharedStats().Alone {
+		t.Error("a beat does not last guardDeaf")
+	}
+}
+
 func TestSharedMissRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
