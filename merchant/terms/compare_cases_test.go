@@ -53,7 +53,10 @@ func TestCompareCases(t *testing.T) {
 		"one scope under two":     {doc(onAB + off10), doc(onA+off10, onB+off10), Worse, 2, ""},
 		"spread over thresholds":  {doc(onA+man100, onB+man100), doc(onAB + man100), Worse, 10000, ""},
 		"one more offer":          {doc(onA+off10, onB+off10, off12), doc(onA+off10, onB+off10), NotWorse, 0, ""},
-		"weekdays":                {doc(`"calendar":{"weekdays":[1,2,3,4,5]},` + off12), doc(off10), Worse, 1, "时段"},
+		// A line that both local offers have in scope keeps one of them away.
+		"line in between": {doc(`"scope":{"categories":["a","c"]},`+off10, `"scope":{"categories":["b","c"]},`+off10),
+			doc(onA+off10, onB+off10), Worse, 3, ""},
+		"weekdays": {doc(`"calendar":{"weekdays":[1,2,3,4,5]},` + off12), doc(off10), Worse, 1, "时段"},
 		"week in two": {doc(`"calendar":{"weekdays":[1,2,3,4,5]},`+off12, `"calendar":{"weekdays":[6,7]},`+off10),
 			doc(off10), NotWorse, 0, ""},
 		"hours in two": {doc(`"calendar":{"hours":[{"from":"00:00","to":"12:00"}]},`+off12, `"calendar":{"hours":[{"from":"12:00","to":"24:00"}]},`+off10),
