@@ -1,8 +1,6 @@
 package purchase
 
 import (
-	"log/slog"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,7 +31,7 @@ func BenchmarkCommit(b *testing.B) {
 func benchCommit(b *testing.B, form string, items []terms.Item) {
 	const callers = 256
 	w := newWorld(b, plan{merchants: 100, cards: min(b.N+1, 50_000), terms: form,
-		commit: func(o *CommitterOptions) { o.Lanes = 0; o.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)) }})
+		commit: func(o *CommitterOptions) { o.Lanes = 0 }})
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	tokens := make([]string, b.N)

@@ -228,4 +228,3 @@ func TestLanesCross(t *testing.T) {
 	}
 	t.Logf("%d purchases, %d refused in %v", good, refused, time.Since(start))
 }
-
