@@ -20,14 +20,14 @@ const (
 
 // Steps tried around the present one, in this order: the present, one either
 // way (a phone's clock is off, or the code was read late), and for the first
-// terminal's repeats those that 2 minutes leave behind: first scanned at the end
-// of its time, a code is six steps old when the 2 minutes are over.
+// terminal's repeats those that BindTime leaves behind: scanned first in the last
+// moment of its time, a code is not yet six steps old when the 2 minutes end.
 const (
 	freshSteps = 3
-	staleSteps = 5
+	staleSteps = 4
 )
 
-var stepOffsets = [freshSteps + staleSteps]int64{0, -1, 1, -2, -3, -4, -5, -6}
+var stepOffsets = [freshSteps + staleSteps]int64{0, -1, 1, -2, -3, -4, -5}
 
 type phoneAge uint8
 
