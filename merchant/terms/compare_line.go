@@ -137,16 +137,12 @@ func (l *piece) percentBelowPercent(f *piece, a, b int64) int64 {
 	return never
 }
 
-// stairsBelowPercent: on step k of l, f is above from k*off*1e4/bp + 1 on; that
-// lies on the step iff k*(1e4*off - bp*step) < bp*(step-1), which holds for all
-// k or up to some k.
+// stairsBelowPercent: on step k of l, f is above from k*off*1e4/bp + 1 on. If
+// that is past the step, l has gained on f by its end and is never below again.
 func (l *piece) stairsBelowPercent(f *piece, a int64) int64 {
 	k := a / l.step
-	for _, k := range []int64{k, k + 1} {
-		at := max(k*l.off*wholeBP/f.bp+1, k*l.step, a)
-		if at < (k+1)*l.step {
-			return at
-		}
+	if at := max(k*l.off*wholeBP/f.bp+1, a); at < (k+1)*l.step {
+		return at
 	}
 	return never
 }

@@ -131,7 +131,8 @@ func TestBoxes(t *testing.T) {
 	t.Parallel()
 	g := gen{rand.New(rand.NewPCG(25, 1))}
 	ruledOut, held := 0, 0
-	for range rounds(3_000, 100_000) {
+	for range rounds(10_000, 100_000) {
+		crossing := g.IntN(2) == 0
 		side := func() *Terms {
 			d := &Terms{V: 1}
 			for i := range 1 + g.IntN(4) {
@@ -141,6 +142,10 @@ func TestBoxes(t *testing.T) {
 				}
 				o := g.offer(i, b)
 				o.Scope.Categories = g.some("a", "b", "c")
+				if crossing {
+					o.Benefit, o.Caps = Benefit{Kind: KindPercent, RateBP: g.pick(9000, 8000, 5000, 2000)}, Caps{}
+					o.Scope.Categories = [][]string{{"a", "b"}, {"b", "c"}, {"a", "c"}, {"a", "b", "c"}}[g.IntN(4)]
+				}
 				d.Offers = append(d.Offers, o)
 			}
 			return d
@@ -208,9 +213,9 @@ func TestChains(t *testing.T) {
 	step := func() form {
 		switch g.IntN(3) {
 		case 0:
-			return form{bp: g.pick(500, 1000, 1001)}
+			return form{bp: g.pick(500, 1000, 1001, 1010)}
 		case 1:
-			return form{off: g.pick(20, 30)}
+			return form{off: g.pick(1, 2, 20, 30)}
 		default:
 			return form{off: g.pick(20, 30), step: g.pick(100, 120)}
 		}
@@ -226,7 +231,8 @@ func TestChains(t *testing.T) {
 				l = append(l, step())
 			}
 		}
-		a, b := int64(1000), int64(1700)
+		a := 200 + g.Int64N(3000)
+		b := a + g.Int64N(2000)
 		above := outdoes(l, f)
 		near := below(l, f, a, b)
 		if !above && !near {
