@@ -37,6 +37,10 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			ids, err := n.merchants.SuspendOverdue(ctx, time.Now())
 			return int64(len(ids)), err
 		}},
+		{"end expired contracts", func(ctx context.Context) (int64, error) {
+			ids, err := n.merchants.EndExpired(ctx, time.Now())
+			return int64(len(ids)), err
+		}},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}

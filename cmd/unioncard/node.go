@@ -39,7 +39,7 @@ type node struct {
 	committer *purchase.Committer
 	desk      *purchase.Desk
 	merchants *merchant.Store
-	guardRun  func(context.Context) error // nil without Redis
+	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
 	admin     *http.Server
 	apiAt     net.Listener
@@ -118,16 +118,21 @@ func (n *node) guards(clock func() time.Time) (card.Guard, card.Bindings) {
 	opts := card.DefaultGuardOptions()
 	opts.Nodes = n.cfg.Nodes
 	guard, bindings := card.NewMemoryGuard(opts), card.NewMemoryBindings()
+	watched := guessMetrics{guard: guard}
+	defer func() { n.registry.MustRegister(watched) }()
 	if n.redis == nil {
 		return guard, bindings
 	}
-	shared := card.NewRedisGuard(guard, n.redis, redisPrefix, clock)
-	n.guardRun = shared.Run
-	return shared, card.NewRedisBindings(bindings, n.redis, redisPrefix)
+	// Every key of ours names the province, so that deployments can share a Redis.
+	prefix := "unioncard:" + n.cfg.Prefix
+	watched.sharedGuard = card.NewRedisGuard(guard, n.redis, prefix, clock)
+	watched.sharedBindings = card.NewRedisBindings(bindings, n.redis, prefix)
+	n.shared = []part{
+		{"shared guess budgets", watched.sharedGuard.Run},
+		{"shared bindings", watched.sharedBindings.Run},
+	}
+	return watched.sharedGuard, watched.sharedBindings
 }
-
-// redisPrefix starts every key of ours.
-const redisPrefix = "unioncard:"
 
 // probes is what /readyz asks.
 func (n *node) probes() []api.Probe {
@@ -185,10 +190,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"journal", n.journal.Run},
 		{"committer", n.committer.Run},
 	}
-	if n.guardRun != nil {
-		parts = append(parts, part{"shared guess budget", n.guardRun})
-	}
-	parts = append(parts,
+	parts = append(append(parts, n.shared...),
 		part{"admin server", func(ctx context.Context) error { return n.serve(ctx, n.admin, n.adminAt) }},
 		part{"api server", func(ctx context.Context) error { return n.serve(ctx, n.api, n.apiAt) }})
 	return runParts(ctx, n.log, parts)
