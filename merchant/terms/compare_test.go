@@ -21,7 +21,7 @@ func show(t *Terms) string {
 	return string(b)
 }
 
-// oneScope walks every amount up to a bound.
+// One scope: every amount up to a bound.
 func TestCompareOneScope(t *testing.T) {
 	t.Parallel()
 	g := gen{rand.New(rand.NewPCG(1, 2))}
