@@ -283,6 +283,41 @@ func TestDayClosing(t *testing.T) {
 	}
 }
 
+// TestDayClosingWaits closes the day while a batch that has stamped it is not yet
+// committed: the closer waits for the batch, and counts it.
+func TestDayClosingWaits(t *testing.T) {
+	t.Parallel()
+	var w *world
+	closed := make(chan int64, 1)
+	var once sync.Once
+	w = newWorld(t, plan{idle: true, hook: func(p hookPoint, _ *lane) error {
+		if p == hookClaimed {
+			once.Do(func() {
+				done := make(chan struct{})
+				go func() { closed <- w.closeToday(); close(done) }()
+				for w.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+					AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) == 0 {
+					select {
+					case <-done: // nobody holds it up
+						return
+					default:
+					}
+				}
+			})
+		}
+		return nil
+	}})
+	w.run()
+	w.buy(w.till(1), "k", 3, 1, 1_000)
+	if n := <-closed; n != 1 {
+		t.Errorf("closed with %d purchases", n)
+	}
+	w.buy(w.till(1), "k2", 3, 2, 1_000)
+	if n := w.count(`SELECT max(business_day) - min(business_day) FROM purchases`); n != 1 {
+		t.Errorf("the next purchase is stamped %d days later", n)
+	}
+}
+
 // closeToday closes the business day as the closer will and returns how many
 // purchases it had.
 func (w *world) closeToday() (n int64) {
