@@ -159,3 +159,35 @@ func BenchmarkCompare(b *testing.B) {
 		}
 	}
 }
+
+// The slowest of random pairs of 20 offers a side over crossing scopes and
+// calendars, close to each other: what the bound of effort is for.
+func BenchmarkCompareWorst(b *testing.B) {
+	g := gen{rand.New(rand.NewPCG(31, 7))}
+	side := func(percent bool) *Terms {
+		d := &Terms{V: 1}
+		for i := range 20 {
+			o := g.offer(i, g.amountBenefit(30_000))
+			if percent {
+				o.Benefit, o.Caps = Benefit{Kind: KindPercent, RateBP: g.rate()}, Caps{}
+			}
+			o.Scope.Categories = g.some("a", "b", "c", "d", "e", "f", "g", "h")
+			if g.IntN(3) == 0 {
+				o.Calendar = g.anyCalendar()
+			}
+			d.Offers = append(d.Offers, o)
+		}
+		return d
+	}
+	var worst time.Duration
+	n := 0
+	for b.Loop() {
+		floor := side(n%2 == 0)
+		l, f := compiled(b, g.near(floor)), compiled(b, floor)
+		start := time.Now()
+		Compare(l, f)
+		worst = max(worst, time.Since(start))
+		n++
+	}
+	b.ReportMetric(float64(worst.Microseconds())/1000, "ms-worst")
+}

@@ -11,13 +11,6 @@ import (
 // a counterexample is therefore the smallest one; a box is dropped once it is
 // proved to hold none.
 
-// maxEffort bounds the search of a comparison and maxPartEffort that of one
-// part, in boxes times offers: about 0.25 µs each.
-const (
-	maxEffort     = 300_000
-	maxPartEffort = 200_000
-)
-
 // box is the baskets with lo[i] to hi[i] fen of each kind i.
 type box struct {
 	lo, hi []int64
@@ -69,14 +62,13 @@ func (p *part) search(best answer) answer {
 	}
 	tree := p.newGroup()
 	queue := boxHeap{newBox(lo, hi)}
-	offers := count(p.l) + count(p.f)
-	budget := min(maxPartEffort, maxEffort-p.k.effort)
+	until := p.k.share(partShare)
 	for len(queue) > 0 {
 		b := heap.Pop(&queue).(*box)
 		if b.total >= best.amount {
 			break
 		}
-		if budget -= offers; budget < 0 {
+		if p.k.effort > until {
 			if best.verdict == NotWorse {
 				best.verdict = Undecided
 			}
@@ -84,7 +76,7 @@ func (p *part) search(best answer) answer {
 			return best
 		}
 		p.k.boxes++
-		p.k.effort += offers
+		p.k.effort += len(p.kinds)
 		b.limit = best.amount - 1
 		for i := range b.hi {
 			b.hi[i] = min(b.hi[i], b.limit-b.total+b.lo[i])

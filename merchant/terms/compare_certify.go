@@ -16,6 +16,7 @@ func (p *part) certified() bool {
 // of s only; nil is no bound.
 func (p *part) coveredOn(s kindSet, b *box) bool {
 	var cover [MaxOffers]mask
+	p.k.effort += count(p.f) * count(p.l)
 	for m := p.f; m != 0; m &= m - 1 {
 		j := bits.TrailingZeros64(m)
 		from, to := int64(1), int64(MaxBasketFen)

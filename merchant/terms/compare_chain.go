@@ -5,9 +5,6 @@ package terms
 // one in which every step has a single form, both chains are nearly straight
 // and can be compared outright.
 
-// maxIntervals bounds the search of one chain.
-const maxIntervals = 100_000
-
 // chain is what a set of offers gives on lines of one kind.
 type chain struct {
 	exclusive []function
@@ -189,12 +186,16 @@ func below(l, f []form, a, b int64) bool {
 // chainScan finds the first sum at which the local chain leaves more payable.
 type chainScan struct {
 	l, f   chain
-	budget int
 	lf, ff []form
+	// effort grows until it passes until.
+	effort *int
+	until  int
 }
 
+func (s *chainScan) spent() bool { return *s.effort > s.until }
+
 func (s *chainScan) first(a, b int64) int64 {
-	if s.budget--; s.budget < 0 {
+	if *s.effort += 2 * (len(s.l.stacked) + len(s.f.stacked) + len(s.l.exclusive) + len(s.f.exclusive)); s.spent() {
 		return never
 	}
 	_, most := s.l.payable(a, b)
@@ -212,7 +213,7 @@ func (s *chainScan) first(a, b int64) int64 {
 		}
 	}
 	mid := min(a+(b-a)/2, 2*a)
-	if first := s.first(a, mid); first != never || s.budget < 0 {
+	if first := s.first(a, mid); first != never || s.spent() {
 		return first
 	}
 	return s.first(mid+1, b)

@@ -113,6 +113,7 @@ func (n *lines) coveredBy(b *box, f mask, under, over *[MaxOffers]slope) bool {
 	}
 	base += max(0, live-1) * wholeBP
 	for _, l := range n.local {
+		p.k.effort += len(p.kinds)
 		gap := -base
 		for m := l; m != 0; m &= m - 1 {
 			gap += under[bits.TrailingZeros64(m)].base

@@ -17,8 +17,22 @@ type comparer struct {
 	result       Result
 	bareLocal    *Compiled // the same without calendars and eligibility
 	bareFloor    *Compiled
-	boxes        int // boxes looked at so far, and the same times offers
-	effort       int
+	boxes        int // boxes looked at so far
+	effort       int // what was spent so far, see maxEffort
+}
+
+// maxEffort bounds a comparison, in units of about 25 ns: offers valued, pairs
+// and lines looked at. One part's search may take partShare of what is left, and
+// the guesses before it guessShare, in percent.
+const (
+	maxEffort  = 2_000_000
+	partShare  = 70
+	guessShare = 15
+)
+
+// share is the effort at which a task with a share of what is left has to stop.
+func (k *comparer) share(percent int) int {
+	return k.effort + max(0, maxEffort-k.effort)*percent/100
 }
 
 // function is what an offer gives on an in-scope sum, its limits in fen taken
@@ -321,6 +335,7 @@ func piecesOf(g []function, m mask) [][]piece {
 // what the box allows.
 func (p *part) value(g []function, in *[MaxOffers]kindSet, offers mask, x []int64, touching kindSet, b *box) int64 {
 	w := p.k.work
+	p.k.effort += count(offers)
 	var rivals mask
 	for m := offers; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
@@ -339,6 +354,7 @@ func (p *part) value(g []function, in *[MaxOffers]kindSet, offers mask, x []int6
 		}
 		return w[bits.TrailingZeros64(rivals)].discount
 	}
+	p.k.effort += count(rivals) * count(rivals) / 4
 	for m := rivals; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
 		for n := rivals; n != 0; n &= n - 1 {

@@ -7,10 +7,11 @@ import "math/bits"
 // What it finds need not be the smallest.
 func (p *part) spreadOut(limit int64) answer {
 	best := answer{verdict: NotWorse, amount: limit + 1}
+	until := p.k.share(guessShare)
 	for m := p.f; m != 0; m &= m - 1 {
 		j := bits.TrailingZeros64(m)
 		for _, sum := range p.k.f[j].telling() {
-			if sum >= best.amount {
+			if sum >= best.amount || p.k.effort > until {
 				break
 			}
 			if x := p.spreadSum(j, sum); x != nil && p.worse(x) {
@@ -21,6 +22,9 @@ func (p *part) spreadOut(limit int64) answer {
 	if n := len(p.kinds); n <= 12 {
 		for r := range n {
 			for c := range n {
+				if p.k.effort > until {
+					return best
+				}
 				if x := p.weighDown(r, c, best.amount-1); x != nil {
 					best = p.found(x, false)
 				}

@@ -17,12 +17,12 @@ func (k *comparer) solveStacked(local, floor mask) answer {
 	}
 	for i := range kinds {
 		d := &kinds[i]
-		s := chainScan{l: k.chain(k.local, k.l, d.l), f: k.chain(k.floor, k.f, d.f), budget: maxIntervals}
+		s := chainScan{l: k.chain(k.local, k.l, d.l), f: k.chain(k.floor, k.f, d.f), effort: &k.effort, until: k.share(partShare)}
 		b := s.first(1, MaxBasketFen)
 		switch {
 		case b <= MaxBasketFen && (out.verdict != Worse || b < out.amount):
 			out = answer{verdict: Worse, amount: b, lines: []place{{region: d.region, amount: b}}, smallest: len(kinds) == 1}
-		case b > MaxBasketFen && s.budget >= 0 && len(kinds) == 1:
+		case b > MaxBasketFen && !s.spent() && len(kinds) == 1:
 			out = answer{verdict: NotWorse, smallest: true}
 		}
 	}
