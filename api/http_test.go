@@ -201,6 +201,14 @@ func TestEveryRouteNeedsAToken(t *testing.T) {
 	}
 }
 
+// untouched is a body that must not be read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("a body that is too large by its own word was read")
+	return 0, io.EOF
+}
+
 // TestEveryBodyIsBounded walks all routes that take one.
 func TestEveryBodyIsBounded(t *testing.T) {
 	t.Parallel()
@@ -245,7 +253,13 @@ func TestEveryBodyIsBounded(t *testing.T) {
 				t.Errorf("%s with %d bytes of %q: %d %s", r.name(), c.size, c.media, w.Code, w.Body)
 			}
 		}
-		req := httptest.NewRequest(r.method, strings.ReplaceAll(r.path, ":id", "0"), strings.NewReader("{}"))
+		req := httptest.NewRequest(r.method, strings.ReplaceAll(r.path, ":id", "0"), untouched{t})
+		req.Header.Set("Content-Type", string(r.media))
+		req.ContentLength = int64(r.body) + 1
+		if got := code(t, serve(s, req, r)); got != "body_too_large" {
+			t.Errorf("%s with a large body declared: %s", r.name(), got)
+		}
+		req = httptest.NewRequest(r.method, strings.ReplaceAll(r.path, ":id", "0"), strings.NewReader("{}"))
 		req.Header.Set("Content-Type", string(r.media))
 		req.Header.Set("Content-Encoding", "gzip")
 		if got := code(t, serve(s, req, r)); got != "unsupported_media_type" {

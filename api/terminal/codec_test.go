@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"unioncard/api/exchange"
 	"unioncard/api/strictjson"
 	"unioncard/merchant/terms"
 	"unioncard/settlement/purchase"
@@ -219,6 +220,25 @@ func TestEncodersWriteJSON(t *testing.T) {
 		if !json.Valid(append(appendMessage([]byte{'"'}, reason, 5), '"')) {
 			t.Errorf("%v: %s", reason, appendMessage(nil, reason, 5))
 		}
+	}
+}
+
+// TestOwnedStringsOutliveTheBody: what is written may wait in a queue after its
+// request was given up and the buffer went to another.
+func TestOwnedStringsOutliveTheBody(t *testing.T) {
+	t.Parallel()
+	x := &exchange.Exchange{Body: []byte(`{"quote":"abc","operator":"09","items":[{"sku":"s1","qty_milli":1,"unit_price_fen":1,"amount_fen":1}]}`)}
+	var req purchase.CommitRequest
+	r := own(x)
+	decodeCommit(r, &req)
+	if err := r.End(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range x.Body {
+		x.Body[i] = 'X'
+	}
+	if req.Quote != "abc" || req.Operator != "09" || req.Items[0].SKU != "s1" {
+		t.Errorf("the request changed with the buffer: %+v", req)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"unioncard/card"
 )
 
 // oauth fails unless an answer of the token endpoint is the error, with the
@@ -174,7 +177,26 @@ func TestAccessTokens(t *testing.T) {
 	public := till.private.Public().(ed25519.PublicKey)
 	h := hmac.New(sha256.New, public)
 	h.Write([]byte(parts[0] + "." + parts[1]))
+	// Under the right key, but made for something else, or for nobody, or for ever.
+	forge := func(typ string, claims jwt.MapClaims) string {
+		token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+		token.Header["kid"], token.Header["typ"] = "1", typ
+		signed, err := token.SignedString(r.keys.Active(card.RingToken, r.now()).Secret())
+		r.must(err)
+		return signed
+	}
+	claims := func(iss, sub string, exp any) jwt.MapClaims {
+		c := jwt.MapClaims{"iss": iss, "sub": sub, "tid": till.id, "exp": exp}
+		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
+		return c
+	}
+	soon := r.now().Add(time.Minute).Unix()
+	ask(forge("at+jwt", claims("unioncard", till.clientID, soon))).is(404) // so that the others differ in one thing
 	for name, token := range map[string]string{
+		"another type":           forge("JWT", claims("unioncard", till.clientID, soon)),
+		"another issuer":         forge("at+jwt", claims("elsewhere", till.clientID, soon)),
+		"another client":         forge("at+jwt", claims("unioncard", "t0", soon)),
+		"without expiry":         forge("at+jwt", claims("unioncard", till.clientID, nil)),
 		"altered":                till.token[:len(till.token)-2] + "AA",
 		"none":                   encode([]byte(`{"alg":"none","kid":"1","typ":"at+jwt"}`)) + "." + parts[1] + ".",
 		"without signature":      parts[0] + "." + parts[1] + ".",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,7 @@ type rig struct {
 	ctx     context.Context
 	pool    *pgxpool.Pool
 	url     string
+	handler http.Handler
 	shift   atomic.Int64 // how far the service's clock is ahead of the real one, ns
 	codes   *card.Codes
 	keys    *card.Keyring
@@ -93,7 +95,7 @@ func newRig(t testing.TB) *rig {
 // start runs the service as cmd does, in this process.
 func (r *rig) start() {
 	r.t.Helper()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.NewJSONHandler(io.Discard, nil))
 	var err error
 	r.keys, err = card.NewKeyring(r.now().Add(-30*24*time.Hour), nil)
 	r.must(err)
@@ -114,10 +116,11 @@ func (r *rig) start() {
 		Codes: r.codes, Guard: card.NewMemoryGuard(card.DefaultGuardOptions()), Bindings: bindings, Table: r.table,
 		Tree: trees.Tree, Merchants: r.state, Numbers: r.cards, Journal: journal, Keyring: r.keys, Age: age, Clock: r.now,
 	})
-	server := httptest.NewServer(api.NewRouter(api.Deps{
+	r.handler = api.NewRouter(api.Deps{
 		Verifier: verifier, Committer: committer, Desk: purchase.NewDesk(r.pool, purchase.DeskOptions{Logger: logger}),
 		Merchants: r.state, MerchantStore: r.shops, Keyring: r.keys, Clock: r.now, Logger: logger,
-	}))
+	})
+	server := httptest.NewServer(r.handler)
 	r.url = server.URL
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
