@@ -30,13 +30,13 @@ func BenchmarkCommit(b *testing.B) {
 // goroutines.
 func benchCommit(b *testing.B, form string, items []terms.Item) {
 	const callers = 256
-	w := newWorld(b, plan{merchants: 100, cards: min(b.N+1, 50_000), terms: form,
+	w := newWorld(b, plan{merchants: 100, cards: min(b.N+1, 200_000), terms: form,
 		commit: func(o *CommitterOptions) { o.Lanes = 0 }})
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	tokens := make([]string, b.N)
 	for i := range tokens {
-		serial, step := int64(i%50_000)+1, int64(i/50_000)+1
+		serial, step := int64(i%200_000)+1, int64(i/200_000)+1
 		tokens[i] = w.stepQuote(w.till(int64(i%200)+1), serial, step, 12_000, items...)
 	}
 	b.ReportAllocs()
