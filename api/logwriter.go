@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -71,6 +73,20 @@ func (w *LogWriter) Dropped() int64 { return w.dropped.Load() }
 
 // Failed is how many writes to out failed.
 func (w *LogWriter) Failed() int64 { return w.failed.Load() }
+
+// Register shows in reg how many records were lost.
+func (w *LogWriter) Register(reg prometheus.Registerer) {
+	reg.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "unioncard_log_dropped_total",
+			Help: "Log records thrown away because the output was too slow.",
+		}, func() float64 { return float64(w.Dropped()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "unioncard_log_failed_writes_total",
+			Help: "Writes of gathered log records that failed.",
+		}, func() float64 { return float64(w.Failed()) }),
+	)
+}
 
 // Close writes out what waits and ends the goroutine.
 func (w *LogWriter) Close() error {

@@ -96,7 +96,23 @@ func (a *asset) send(x *exchange.Exchange) error {
 	return nil
 }
 
-// paragraphs cuts a description of the document into its lines.
-func paragraphs(s string) []string {
-	return strings.Split(strings.TrimSpace(s), "\n")
+// span is a piece of a line; Code is what stood between backquotes.
+type span struct {
+	Text string
+	Code bool
+}
+
+// paragraphs cuts a description of the document into its lines, and those into
+// text and code.
+func paragraphs(s string) (lines [][]span) {
+	for line := range strings.Lines(strings.TrimSpace(s)) {
+		var spans []span
+		for i, text := range strings.Split(strings.TrimSpace(line), "`") {
+			if text != "" {
+				spans = append(spans, span{text, i%2 == 1})
+			}
+		}
+		lines = append(lines, spans)
+	}
+	return lines
 }

@@ -32,9 +32,10 @@ type operation struct {
 	ProblemCodes                           []string
 }
 
+// response is what several statuses have in common.
 type response struct {
-	Status, Description string
-	Schema              string
+	Statuses            []string
+	Description, Schema string
 }
 
 type schema struct {
@@ -109,12 +110,12 @@ func (d *document) add(root node, path, method string, op node) {
 	}
 	for _, r := range object(op, "responses") {
 		def := resolve(root, r.Value)
-		shown := response{Status: fmt.Sprint(r.Key), Description: str(def, "description")}
+		shown := response{Statuses: []string{fmt.Sprint(r.Key)}, Description: str(def, "description")}
 		for _, media := range object(def, "content") {
 			content, _ := media.Value.(node)
 			shown.Schema = typeOf(object(content, "schema")).Link
 		}
-		o.Responses = append(o.Responses, shown)
+		o.respond(shown)
 	}
 	for _, code := range list(op, "x-problem-codes") {
 		o.ProblemCodes = append(o.ProblemCodes, fmt.Sprint(code))
@@ -125,6 +126,17 @@ func (d *document) add(root node, path, method string, op node) {
 			d.Groups[i].Operations = append(d.Groups[i].Operations, o)
 		}
 	}
+}
+
+// respond adds a response, to the one that says the same if there is one.
+func (o *operation) respond(r response) {
+	for i := range o.Responses {
+		if have := &o.Responses[i]; have.Description == r.Description && have.Schema == r.Schema {
+			have.Statuses = append(have.Statuses, r.Statuses...)
+			return
+		}
+	}
+	o.Responses = append(o.Responses, r)
 }
 
 // properties lists the members of an object schema.
