@@ -216,7 +216,7 @@ func TestEveryBodyIsBounded(t *testing.T) {
 			}
 			continue
 		}
-		if r.body <= 0 || r.body > 1<<20 || r.timeout <= 0 || r.gate == nil {
+		if r.body <= 0 || r.body > 4<<20 || r.timeout <= 0 || r.gate == nil {
 			t.Errorf("%s: body %d, timeout %v, gate %v", r.name(), r.body, r.timeout, r.gate)
 		}
 		reached := false

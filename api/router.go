@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,25 +37,34 @@ type Deps struct {
 	Clock          func() time.Time
 	Logger         *slog.Logger
 	Registerer     prometheus.Registerer
-	// MaxVerifying and MaxWriting bound the requests worked on at once; 0 is
-	// DefaultMaxVerifying, DefaultMaxWriting.
+	// MaxVerifying and MaxWriting bound the verifications and purchases worked on
+	// at once; 0 is DefaultMaxVerifying, DefaultMaxWriting.
 	MaxVerifying, MaxWriting int
 }
 
-// Bounds of requests worked on at once. Verifications are bound by the
-// processor: 512 of them take a few milliseconds. Purchases wait together for
-// one commit, and the committer's queue is bounded by itself.
+// Bounds of requests worked on at once, each for a kind that must not crowd out
+// another. Verifications are bound by the processor: 512 of them take a few
+// milliseconds. Purchases wait together for one commit, and the committer's
+// queue is bounded by itself. The other two wait for a database connection each:
+// opening is what strangers may ask for without a token, so that however many
+// come, tills go on selling; desk is looking up and undoing.
 const (
 	DefaultMaxVerifying = 512
 	DefaultMaxWriting   = 4096
+	maxOpening          = 64
+	maxDesk             = 256
 )
 
+// batchesPerCPU bounds the batches worked on at once. One weighs as much as its
+// 1,000 verifications, so a few for each processor keep all of them at work.
+const batchesPerCPU = 4
+
 // Bounds of a body in bytes. A verification may hold a code of any silly length
-// and say that it is none.
+// and say that it is none. A batch may hold 1,000 baskets of some 40 lines.
 const (
 	smallBody  = 16 << 10
 	basketBody = 128 << 10
-	batchBody  = 1 << 20
+	batchBody  = 4 << 20
 )
 
 // route is one line of the table below.
@@ -80,20 +90,20 @@ func (s *server) routes() []route {
 		short      = 3 * time.Second
 		long       = 10 * time.Second
 	)
-	t, fast, slow := s.tills, s.verifying, s.writing
+	t, opening, desk := s.tills, s.opening, s.desk
 	return []route{
-		{post, "/v1/terminals/activate", t.Activate, json, smallBody, long, slow, true, true},
-		{post, "/oauth/token", t.Token, form, smallBody, long, slow, true, false},
+		{post, "/v1/terminals/activate", t.Activate, json, smallBody, long, opening, true, true},
+		{post, "/oauth/token", t.Token, form, smallBody, long, opening, true, false},
 
-		{post, "/v1/verifications", t.Verify, json, basketBody, short, fast, false, false},
-		{post, "/v1/verifications/batch", t.VerifyBatch, json, batchBody, long, fast, false, false},
+		{post, "/v1/verifications", t.Verify, json, basketBody, short, s.verifying, false, false},
+		{post, "/v1/verifications/batch", t.VerifyBatch, json, batchBody, long, s.batches, false, false},
 
-		{post, "/v1/purchases", t.Purchase, json, basketBody, long, slow, false, true},
-		{get, "/v1/purchases", t.PurchaseByKey, none, 0, short, slow, false, false},
-		{get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, slow, false, false},
-		{post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, slow, false, true},
-		{post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, slow, false, true},
-		{post, "/v1/reversals", t.Reverse, json, smallBody, long, slow, false, true},
+		{post, "/v1/purchases", t.Purchase, json, basketBody, long, s.writing, false, true},
+		{get, "/v1/purchases", t.PurchaseByKey, none, 0, short, desk, false, false},
+		{get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, desk, false, false},
+		{post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, desk, false, true},
+		{post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, desk, false, true},
+		{post, "/v1/reversals", t.Reverse, json, smallBody, long, desk, false, true},
 
 		{get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false},
 		{get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false},
@@ -118,15 +128,15 @@ func (s *server) steps() []step {
 
 // server is the API put together.
 type server struct {
-	tills     *terminal.Handlers
-	docs      *page.Docs
-	problems  *problems
-	pool      *exchange.Pool
-	metrics   *metrics
-	logger    *slog.Logger
-	proxies   []netip.Prefix
-	verifying *gate
-	writing   *gate
+	tills    *terminal.Handlers
+	docs     *page.Docs
+	problems *problems
+	pool     *exchange.Pool
+	metrics  *metrics
+	logger   *slog.Logger
+	proxies  []netip.Prefix
+
+	opening, verifying, batches, writing, desk *gate
 }
 
 // NewRouter returns the handler of the API.
@@ -168,11 +178,17 @@ func newServer(d Deps) *server {
 		metrics:   newMetrics(d.Registerer),
 		logger:    d.Logger,
 		proxies:   d.TrustedProxies,
+		opening:   &gate{max: maxOpening},
 		verifying: &gate{max: orDefault(d.MaxVerifying, DefaultMaxVerifying)},
+		batches:   &gate{max: int64(batchesPerCPU * runtime.GOMAXPROCS(0))},
 		writing:   &gate{max: orDefault(d.MaxWriting, DefaultMaxWriting)},
+		desk:      &gate{max: maxDesk},
 	}
-	s.metrics.watch(d.Registerer, "verifying", s.verifying)
-	s.metrics.watch(d.Registerer, "writing", s.writing)
+	for kind, g := range map[string]*gate{
+		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk,
+	} {
+		s.metrics.watch(d.Registerer, kind, g)
+	}
 	return s
 }
 

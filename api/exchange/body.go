@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 )
 
@@ -50,19 +51,25 @@ func sameMedia(header string, want Media) bool {
 	return true
 }
 
-// ReadBody reads the body, at most limit bytes, into Body.
+// firstRead is the most that is set aside for a body before any of it is there,
+// in bytes.
+const firstRead = 64 << 10
+
+// ReadBody reads the body, at most limit bytes, into Body. The declared length is
+// only a client's word: memory beyond firstRead is taken as the body arrives, so
+// that announcing a large one and sending nothing holds none.
 func (x *Exchange) ReadBody(limit int) error {
 	r := x.Gin.Request
 	if r.Body == nil {
 		return nil
 	}
 	// One byte more than declared, so that the last read also sees the end.
-	if n := int(r.ContentLength) + 1; n > cap(x.Body) {
+	if n := int(min(r.ContentLength+1, firstRead)); n > cap(x.Body) {
 		x.Body = make([]byte, 0, n)
 	}
 	for {
 		if len(x.Body) == cap(x.Body) {
-			x.Body = append(x.Body, 0)[:len(x.Body)]
+			x.Body = slices.Grow(x.Body, max(len(x.Body), 512))
 		}
 		n, err := r.Body.Read(x.Body[len(x.Body):cap(x.Body)])
 		x.Body = x.Body[:len(x.Body)+n]
