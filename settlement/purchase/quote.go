@@ -13,9 +13,11 @@ import (
 const QuoteLife = 3 * time.Minute
 
 const (
-	quoteVersion = 1
+	quoteVersion = 2
 	quoteTag     = 16 // bytes of HMAC-SHA-256 kept (RFC 2104 section 5: at least half)
 	quoteHead    = 3  // version 1, key id 2
+	quoteID      = 8  // bytes of the id, which the body begins with
+	quoteMasked  = 10 // bytes of serial 8 and generation 2, after the id
 
 	// maxToken bounds what decode looks at: 100 offers and 1,000 lines stay far below it.
 	maxToken = 64 << 10
@@ -65,14 +67,17 @@ type quote struct {
 
 func (q *quote) expires() time.Time { return time.UnixMilli(q.issuedAt).Add(QuoteLife) }
 
-// appendQuote appends q's token to dst, signed with the active key at now. It
-// allocates nothing once dst is large enough.
+// appendQuote appends q's token to dst, signed with the active key at now. What
+// it says of the card is masked: a till that could read the serial would know a
+// card again, week after week. It allocates
+// nothing once dst is large enough.
 func (s *signer) appendQuote(dst []byte, q *quote, now time.Time) []byte {
 	key := s.ring.Active(card.RingQuote, now)
 	m := s.get(key)
 	defer s.pool.Put(m)
 	b := append(m.buf[:0], quoteVersion, byte(key.ID>>8), byte(key.ID))
 	b = q.appendBody(b)
+	m.mask(b[quoteHead:])
 	b = append(b, m.tag(b)...)
 	m.buf = b
 	return base64.RawURLEncoding.AppendEncode(dst, b)
@@ -80,8 +85,10 @@ func (s *signer) appendQuote(dst []byte, q *quote, now time.Time) []byte {
 
 func (q *quote) appendBody(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(q.id))
+	b = binary.BigEndian.AppendUint64(b, uint64(q.serial))
+	b = binary.BigEndian.AppendUint16(b, q.generation)
 	for _, v := range [...]int64{q.issuedAt, q.terminal, q.outlet, q.merchant, q.contract, int64(q.terms), q.floor,
-		q.serial, int64(q.generation), int64(q.kind), q.codeKey, q.amount, q.discount, q.unionShare} {
+		int64(q.kind), q.codeKey, q.amount, q.discount, q.unionShare} {
 		b = binary.AppendVarint(b, v)
 	}
 	b = append(b, q.items[:]...)
@@ -129,6 +136,9 @@ func (s *signer) decode(token string, q *quote, now time.Time) error {
 	body := raw[:len(raw)-quoteTag]
 	m := s.get(key)
 	good := m.check(body, raw[len(body):])
+	if good {
+		m.mask(body[quoteHead:])
+	}
 	s.pool.Put(m)
 	if !good || !q.readBody(body[quoteHead:]) {
 		return ErrQuoteInvalid
@@ -140,8 +150,9 @@ func (s *signer) decode(token string, q *quote, now time.Time) error {
 // key in wrong hands or another version; it never panics.
 func (q *quote) readBody(b []byte) bool {
 	r := reader{b: b}
-	*q = quote{id: int64(r.uint64()), issuedAt: r.varint(), terminal: r.varint(), outlet: r.varint(), merchant: r.varint(),
-		contract: r.varint(), terms: int32(r.varint()), floor: r.varint(), serial: r.varint(), generation: uint16(r.varint()),
+	*q = quote{id: int64(r.uint64()), serial: int64(r.uint64()), generation: r.uint16(),
+		issuedAt: r.varint(), terminal: r.varint(), outlet: r.varint(), merchant: r.varint(),
+		contract: r.varint(), terms: int32(r.varint()), floor: r.varint(),
 		kind: card.CodeKind(r.varint()), codeKey: r.varint(), amount: r.varint(), discount: r.varint(), unionShare: r.varint(),
 		applied: q.applied[:0], lines: q.lines[:0]}
 	copy(q.items[:], r.bytes(len(q.items)))
@@ -191,6 +202,13 @@ func (r *reader) byte() byte {
 func (r *reader) uint64() uint64 {
 	if p := r.bytes(8); p != nil {
 		return binary.BigEndian.Uint64(p)
+	}
+	return 0
+}
+
+func (r *reader) uint16() uint16 {
+	if p := r.bytes(2); p != nil {
+		return binary.BigEndian.Uint16(p)
 	}
 	return 0
 }

@@ -162,6 +162,32 @@ func FuzzQuoteToken(f *testing.F) {
 	})
 }
 
+// TestQuoteHidesTheCard: without a key nobody reads the card out of a token, or
+// sees that two tokens are of one card.
+func TestQuoteHidesTheCard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{idle: true})
+	hidden := map[string]bool{}
+	for slot := range uint8(2) {
+		for range 4 {
+			ans := w.quote(w.till(1), w.phone(7, slot), 1_000)
+			raw, err := base64.RawURLEncoding.DecodeString(string(ans.Token))
+			w.must(err)
+			var q quote
+			if !q.readBody(raw[quoteHead : len(raw)-quoteTag]) {
+				t.Fatal("the body is laid out otherwise than this test thinks")
+			}
+			if q.serial == 7 || q.generation == 1 && q.serial < card.MaxSerial {
+				t.Errorf("without any key the till reads serial %d, generation %d", q.serial, q.generation)
+			}
+			hidden[string(raw[quoteHead+quoteID:][:quoteMasked])] = true
+		}
+	}
+	if len(hidden) != 8 {
+		t.Errorf("8 quotes of a card show %d values", len(hidden))
+	}
+}
+
 func TestItemsHashTellsBasketsApart(t *testing.T) {
 	t.Parallel()
 	baskets := [][]terms.Item{

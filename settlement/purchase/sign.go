@@ -1,8 +1,12 @@
 package purchase
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"hash"
 	"sync"
@@ -22,12 +26,14 @@ func newSigner(ring *card.Keyring) *signer {
 	return &signer{ring: ring, pool: sync.Pool{New: func() any { return new(mac) }}}
 }
 
-// mac is a keyed hash and the memory to use it without allocating.
+// mac is a keyed hash, a keyed mask and the memory to use them without allocating.
 type mac struct {
-	key card.Key
-	h   hash.Hash
-	sum []byte
-	buf []byte
+	key   card.Key
+	h     hash.Hash
+	block cipher.Block
+	sum   []byte
+	buf   []byte
+	pad   [aes.BlockSize]byte
 }
 
 // get returns a mac under key. Keys compare by identity, so a ring read again
@@ -35,9 +41,35 @@ type mac struct {
 func (s *signer) get(key card.Key) *mac {
 	m := s.pool.Get().(*mac)
 	if m.h == nil || m.key != key {
-		m.key, m.h = key, hmac.New(sha256.New, key.Secret())
+		secret := key.Secret()
+		m.key, m.h, m.block = key, hmac.New(sha256.New, secret), newMask(secret)
 	}
 	return m
+}
+
+// newMask returns AES-128 under a key of its own, derived by HKDF (RFC 5869).
+func newMask(secret []byte) cipher.Block {
+	key, err := hkdf.Key(sha256.New, secret, nil, "quote mask", 16)
+	if err != nil {
+		panic(err) // only for more output than HKDF has
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only for another key length
+	}
+	return block
+}
+
+// mask hides what a quote's body says of the card, and shows it again: XOR with
+// the block of the quote's id, which is random, so no pad serves twice.
+func (m *mac) mask(body []byte) {
+	if len(body) < quoteID+quoteMasked {
+		return // no quote; readBody says so
+	}
+	clear(m.pad[copy(m.pad[:], body[:quoteID]):])
+	m.block.Encrypt(m.pad[:], m.pad[:])
+	hidden := body[quoteID : quoteID+quoteMasked]
+	subtle.XORBytes(hidden, hidden, m.pad[:])
 }
 
 // tag returns the truncated HMAC of b, good until the mac's next use.
