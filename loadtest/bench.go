@@ -17,6 +17,7 @@ type benchOptions struct {
 	unioncard, baseline string
 	only                []string
 	rounds, conns       int
+	purchaseConns       int
 	cards               int
 	phase               time.Duration
 	insertPool          int
@@ -73,6 +74,7 @@ func benchFlags(args []string) (benchOptions, error) {
 	fs.StringVar(&only, "only", strings.Join(groups, ","), "groups to run")
 	fs.IntVar(&opt.rounds, "rounds", 5, "interleaved rounds")
 	fs.IntVar(&opt.conns, "conns", 64, "connections, each a till of its own")
+	fs.IntVar(&opt.purchaseConns, "purchase-conns", 256, "the same for purchases, on both sides; at most 1,000")
 	fs.DurationVar(&opt.phase, "phase", 3*time.Second, "length of one measurement")
 	fs.IntVar(&opt.cards, "cards", 10_000_000, "cards of the memory and load measurement")
 	fs.IntVar(&opt.insertPool, "insert-pool", 32, "PostgreSQL connections of the INSERT baseline")
@@ -88,8 +90,8 @@ func benchFlags(args []string) (benchOptions, error) {
 			return opt, fmt.Errorf("-only %q: choose from %s", g, strings.Join(groups, ", "))
 		}
 	}
-	if opt.rounds < 1 || opt.conns < 1 || opt.cards < 1 || opt.phase <= 0 {
-		return opt, fmt.Errorf("-rounds, -conns, -cards and -phase must be above zero")
+	if opt.rounds < 1 || opt.conns < 1 || opt.purchaseConns < 1 || opt.purchaseConns > 1000 || opt.cards < 1 || opt.phase <= 0 {
+		return opt, fmt.Errorf("-rounds, -conns, -purchase-conns, -cards and -phase must be above zero")
 	}
 	return opt, nil
 }

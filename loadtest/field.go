@@ -17,6 +17,7 @@ import (
 type field struct {
 	service   *service
 	stands    []till.Stand // tokens and baskets; codes are dealt per phase
+	buyers    []till.Stand // the same for purchases, which take more tills to fill batches
 	pool      *pool
 	baselines map[string]string // address by name
 	stops     []func()
@@ -52,7 +53,7 @@ func (b *benchmark) buildService(ctx context.Context, f *field) error {
 	}
 	f.service = s
 	f.stops = append(f.stops, s.stop)
-	tills, err := activate(ctx, s.cli(), s.base(), b.opt.conns)
+	tills, err := activate(ctx, s.cli(), s.base(), max(b.opt.conns, b.opt.purchaseConns))
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,9 @@ func (b *benchmark) buildService(ctx context.Context, f *field) error {
 		if err != nil {
 			return err
 		}
-		f.stands = append(f.stands, till.Stand{Token: token, Basket: till.FiveLines(id.Outlet.Basket)})
+		f.buyers = append(f.buyers, till.Stand{Token: token, Basket: till.FiveLines(id.Outlet.Basket)})
 	}
+	f.stands, f.buyers = f.buyers[:b.opt.conns], f.buyers[:b.opt.purchaseConns]
 	f.pool = newPool(s.cli())
 	return nil
 }

@@ -154,8 +154,13 @@ func (f *fake) byID(id string) *verdict.Row {
 
 func (f *fake) undo(w http.ResponseWriter, r *http.Request) {
 	b := body[struct {
-		AmountFen int64 `json:"amount_fen"`
+		AmountFen        int64 `json:"amount_fen"`
+		Operator, Reason string
 	}](r)
+	if b.Operator == "" || b.Reason == "" {
+		problem(w, 400, "missing_field")
+		return
+	}
 	key := r.Header.Get("Idempotency-Key")
 	if a, found := f.undos[key]; found {
 		fmt.Fprint(w, a)

@@ -120,7 +120,7 @@ func (m *Mix) Request(dst []byte, conn int) ([]byte, bool) {
 		sale := t.sales[i]
 		t.sales[i] = t.sales[len(t.sales)-1]
 		t.sales = t.sales[:len(t.sales)-1]
-		m.body = append(m.body[:0], `{"amount_fen":1,"reason":"顾客退货"}`...)
+		m.body = append(m.body[:0], `{"amount_fen":1,"operator":"01","reason":"顾客退货"}`...)
 		headers := []wire.Header{t.bearer, Key(sale.key + "-r")}
 		return wire.AppendRequest(dst, "POST", "/v1/purchases/"+sale.id+"/refunds", m.host, headers, m.body), true
 	}

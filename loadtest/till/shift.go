@@ -159,7 +159,7 @@ func (s *Shift) sell(ctx context.Context, sale *sale) {
 func (s *Shift) refund(ctx context.Context, sale *sale, fen int64) {
 	e := &sale.entry
 	s.sales++
-	body := fmt.Appendf(nil, `{"amount_fen":%d,"reason":"顾客退货"}`, fen)
+	body := fmt.Appendf(nil, `{"amount_fen":%d,"operator":"01","reason":"顾客退货"}`, fen)
 	headers := []wire.Header{Key(fmt.Sprintf("%s-%d-r", s.Name, s.sales))}
 	a, ok := s.Session.Until(ctx, "POST", "/v1/purchases/"+e.ID+"/refunds", headers, body)
 	within := e.ReturnedFen+fen <= e.PayableFen
@@ -180,7 +180,7 @@ func (s *Shift) refund(ctx context.Context, sale *sale, fen int64) {
 func (s *Shift) void(ctx context.Context, sale *sale) {
 	e := &sale.entry
 	headers := []wire.Header{Key(e.Key + "-v")}
-	a, ok := s.Session.Until(ctx, "POST", "/v1/purchases/"+e.ID+"/void", headers, []byte(`{"reason":"顾客取消"}`))
+	a, ok := s.Session.Until(ctx, "POST", "/v1/purchases/"+e.ID+"/void", headers, []byte(`{"operator":"01","reason":"顾客取消"}`))
 	switch {
 	case !ok:
 		e.Open = true

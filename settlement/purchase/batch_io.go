@@ -95,8 +95,8 @@ func (b *batch) sendClaim() {
 	contract, terms, floor := b.col(6, oidInt8), b.col(7, oidInt4), b.col(8, oidInt8)
 	serial, kind, codeKey := b.col(9, oidInt8), b.col(10, oidInt2), b.col(11, oidInt8)
 	quote, quoted, amount := b.col(12, oidInt8), b.col(13, oidTimestamptz), b.col(14, oidInt8)
-	discount, union, applied := b.col(15, oidInt8), b.col(16, oidInt8), b.col(17, oidJSONB)
-	lines, ref, operator := b.col(18, oidJSONB), b.col(19, oidText), b.col(20, oidText)
+	discount, union, applied := b.col(15, oidInt8), b.col(16, oidInt8), b.col(17, oidJSON)
+	lines, ref, operator := b.col(18, oidJSON), b.col(19, oidText), b.col(20, oidText)
 	for _, r := range b.byKey {
 		q := &r.q
 		merchant.int8(r.merchant)
@@ -116,11 +116,11 @@ func (b *batch) sendClaim() {
 		amount.int8(q.amount)
 		discount.int8(q.discount)
 		union.int8(q.unionShare)
-		applied.jsonb(r.applied)
+		applied.raw(r.applied)
 		if r.lines == nil {
 			lines.null()
 		} else {
-			lines.jsonb(r.lines)
+			lines.raw(r.lines)
 		}
 		ref.orNull(r.ref)
 		operator.orNull(r.operator)

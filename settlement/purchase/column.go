@@ -12,7 +12,7 @@ const (
 	oidDate        = 1082
 	oidTimestamptz = 1184
 	oidUUID        = 2950
-	oidJSONB       = 3802
+	oidJSON        = 114
 )
 
 // pgEpoch is 2000-01-01 00:00 UTC in unix seconds, where PostgreSQL's binary
@@ -84,13 +84,6 @@ func (c *column) text(s string) {
 	c.n++
 	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(s)))
 	c.buf = append(c.buf, s...)
-}
-
-// jsonb takes JSON text; its binary form begins with a version.
-func (c *column) jsonb(b []byte) {
-	c.n++
-	c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(len(b)+1))
-	c.buf = append(append(c.buf, 1), b...)
 }
 
 func (c *column) null() {

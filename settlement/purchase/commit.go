@@ -36,9 +36,10 @@ type CommitterOptions struct {
 	Lanes int
 	// MaxRows a batch; default 512.
 	MaxRows int
-	// Linger is how long a lane that is idle waits for company after the first
-	// purchase; default 2 ms.
-	Linger time.Duration
+	// Linger is how long a lane waits at most for company after the first
+	// purchase; default 2 ms. Gap is how long nothing may come until it stops
+	// waiting earlier; default 150 µs.
+	Linger, Gap time.Duration
 	// Queue is how many purchases may wait in a lane; default 4,096.
 	Queue int
 	// GiveUp is how long a batch is tried against a database that is away or in
@@ -63,6 +64,7 @@ func (o *CommitterOptions) defaults() {
 	}
 	set(&o.StaleAfter, DefaultStaleAfter)
 	set(&o.Linger, 2*time.Millisecond)
+	set(&o.Gap, 150*time.Microsecond)
 	set(&o.GiveUp, 5*time.Second)
 	setInt(&o.Lanes, 4)
 	setInt(&o.MaxRows, 512)

@@ -57,7 +57,7 @@ INSERT INTO purchases (merchant_id, terminal_id, idem_key, id, request_hash, out
 SELECT u.*, 1, ` + businessDaySQL + `, now()
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[], $6::bigint[], $7::bigint[], $8::integer[],
     $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::bigint[],
-    $16::bigint[], $17::bigint[], $18::jsonb[], $19::jsonb[], $20::text[], $21::text[]) AS u
+    $16::bigint[], $17::bigint[], $18::json[], $19::json[], $20::text[], $21::text[]) AS u
 ON CONFLICT ON CONSTRAINT purchases_key DO NOTHING`,
 
 	// The cards that may not earn now, by their place in the batch.

@@ -27,6 +27,9 @@ const (
 var journalColumns = []string{"at", "card_serial", "outlet_id", "terminal_id", "code_kind", "reason",
 	"contract_id", "terms_version", "amount_fen", "discount_fen"}
 
+// journalKeys are the columns by which complaints and follow-up look up.
+var journalKeys = map[string]string{"outlet": "outlet_id", "card": "card_serial"}
+
 // write copies entries in one statement.
 func (j *Journal) write(ctx context.Context, half []verification) error {
 	tx, err := j.db.Begin(ctx)
@@ -52,8 +55,9 @@ func (j *Journal) write(ctx context.Context, half []verification) error {
 	return tx.Commit(ctx)
 }
 
-// keepPartitions makes the partitions of today and the next days and drops those
-// past their time. A partition is a day in Beijing. It works once an hour.
+// keepPartitions makes the partitions of today and the next days, gives those of
+// days gone by the indexes that looking up needs, and drops those past their time.
+// A partition is a day in Beijing. It works once an hour.
 func (j *Journal) keepPartitions(ctx context.Context) error {
 	now := j.opts.Clock()
 	if !j.kept.IsZero() && now.Sub(j.kept) < time.Hour {
@@ -81,6 +85,22 @@ func (j *Journal) keepPartitions(ctx context.Context) error {
 			partitionName(d), d.time().Format(time.RFC3339), (d+1).time().Format(time.RFC3339)))
 		if err != nil {
 			return err
+		}
+	}
+	// Nothing is written to the day before yesterday any more, so that locking it
+	// for its indexes holds nobody up.
+	settled := partitionName(today - 1)
+	for name := range have {
+		if len(name) != len(settled) || name >= settled {
+			continue
+		}
+		for _, column := range []string{"outlet", "card"} {
+			index := pgx.Identifier{name + "_" + column}.Sanitize()
+			_, err := tx.Exec(ctx, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON %s (%s, at)`,
+				index, pgx.Identifier{name}.Sanitize(), journalKeys[column]))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	oldest := partitionName(today - day(j.opts.KeepDays))

@@ -39,9 +39,10 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// gather fills l.rows with what has queued: all there is, up to MaxRows; a lane
-// that finds less waits up to Linger for more. It returns false when there is
-// nothing left and nothing will come.
+// gather fills l.rows with what has queued: all there is, up to MaxRows. A lane
+// that finds less waits for the rest of a burst: until nothing has come for Gap,
+// and for Linger at most. It returns false when there is nothing left and nothing
+// will come.
 func (l *lane) gather(linger *time.Timer) bool {
 	l.rows = append(l.rows[:0], l.adjourned...)
 	l.adjourned = l.adjourned[:0]
@@ -52,14 +53,15 @@ func (l *lane) gather(linger *time.Timer) bool {
 		}
 		l.rows = append(l.rows, r)
 	}
-	if l.drain() {
-		return true
-	}
-	linger.Reset(l.c.opts.Linger)
-	defer linger.Stop()
-	for len(l.rows) < l.c.opts.MaxRows {
+	for deadline := time.Now().Add(l.c.opts.Linger); !l.drain(); {
+		wait := min(l.c.opts.Gap, time.Until(deadline))
+		if wait <= 0 {
+			return true
+		}
+		linger.Reset(wait)
 		select {
 		case r, ok := <-l.queue:
+			linger.Stop()
 			if !ok {
 				return true
 			}

@@ -142,7 +142,7 @@ func appendLineJSON(b []byte, it *terms.Item, discount int64) []byte {
 	return append(b, '}')
 }
 
-// appendJSONString quotes s for a jsonb column. NUL, which jsonb can't hold, and
+// appendJSONString quotes s for a json column. NUL, which PostgreSQL can't read back out of one, and
 // broken UTF-8 become the replacement character: a till's SKU never fails a row.
 func appendJSONString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
