@@ -99,7 +99,8 @@ func parseConfig(args, environ []string, m mode) (Config, error) {
 // testEnv begins the variables of the tests, which are nobody's misspelling.
 const testEnv = "UNIONCARD_TEST_"
 
-// readEnviron picks our variables and refuses unknown ones.
+// readEnviron picks our variables and refuses unknown ones. One environment
+// serves all commands, so a variable that is another command's is left to it.
 func readEnviron(environ []string, known []setting) (values map[string]string, errs []error) {
 	values = map[string]string{}
 	for _, kv := range environ {
@@ -109,8 +110,9 @@ func readEnviron(environ []string, known []setting) (values map[string]string, e
 		case isKnown:
 			values[name] = value
 		case value == "" || strings.HasPrefix(name, testEnv):
+		case slices.ContainsFunc(settings(), func(s setting) bool { return s.env == name }):
 		case strings.HasPrefix(name, "UNIONCARD_"):
-			errs = append(errs, unknown(name, func(s setting) bool { return s.env == name }))
+			errs = append(errs, fmt.Errorf("%s: unknown", name))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	housekeepEvery = 10 * time.Minute
+	housekeepEvery = time.Minute
 	changesKept    = 24 * time.Hour
 )
 

@@ -63,6 +63,7 @@ func runLocal(ctx context.Context, p *program, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	logs.Register(n.registry)
 	if cfg.Demo {
 		if err := printWelcome(ctx, p.stdout, n); err != nil {
 			return err
@@ -99,6 +100,7 @@ func runServe(ctx context.Context, p *program, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	logs.Register(n.registry)
 	log.Info("serving", "api", n.apiAt.Addr().String(), "admin", n.adminAt.Addr().String())
 	return n.Run(ctx)
 }

@@ -39,8 +39,8 @@ func runCard(ctx context.Context, p *program, args []string) error {
 	if t.args[0] == "codes" {
 		return t.manyCodes(ctx, codes)
 	}
-	store := card.NewStore(t.pool, card.StoreOptions{})
-	c, err := t.cardByNumber(ctx, store)
+	store := card.NewStore(t.pool, card.StoreOptions{NewNumber: codes.NewNumber})
+	c, err := t.cardByNumber(ctx, codes, store)
 	if err != nil {
 		return err
 	}
@@ -60,11 +60,11 @@ func runCard(ctx context.Context, p *program, args []string) error {
 	return t.moveCard(ctx, store, c.Serial)
 }
 
-func (t *tool) cardByNumber(ctx context.Context, store *card.Store) (card.Card, error) {
+func (t *tool) cardByNumber(ctx context.Context, codes *card.Codes, store *card.Store) (card.Card, error) {
 	if len(t.args) != 2 {
 		return card.Card{}, errors.New(cardUsage)
 	}
-	number, err := card.CheckNumber(t.args[1])
+	number, err := codes.CheckNumber(t.args[1])
 	if err != nil {
 		return card.Card{}, fmt.Errorf("%q is no card number: %w", t.args[1], err)
 	}
