@@ -47,7 +47,7 @@ type node struct {
 	apiAt     net.Listener
 	// stopping is set when the node is told to stop, before anything closes.
 	stopping atomic.Bool
-	adminAt   net.Listener
+	adminAt  net.Listener
 }
 
 // gcPercent lets the heap grow to five times what lives. What lives is the hot
