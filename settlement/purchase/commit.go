@@ -143,8 +143,9 @@ const retryAfter = time.Second
 //   - ErrLimitReached and ErrCapReached, in a *Refusal with a fresh quote;
 //   - ErrOverloaded, nothing was recorded; ErrOutcomeUnknown, ask by key.
 //
-// If ctx ends while the purchase is queued, the answer is ErrOutcomeUnknown and
-// the purchase goes on: it is there by key.
+// If ctx ends while the purchase is queued, it is taken out of the queue and the
+// answer is ErrOverloaded; if a batch has it already, the answer is
+// ErrOutcomeUnknown and it goes on: by key it is in flight, then there.
 func (c *Committer) Commit(ctx context.Context, client *Client, req *CommitRequest) (Receipt, error) {
 	if err := errors.Join(CheckKey(req.Key), checkText(req.MerchantRef, maxText), checkText(req.Operator, maxText)); err != nil {
 		c.metrics.outcomes.count(err)
@@ -173,6 +174,12 @@ func (c *Committer) Commit(ctx context.Context, client *Client, req *CommitReque
 	select {
 	case <-r.done:
 	case <-ctx.Done():
+		if r.leave() {
+			c.flights.leave(r)
+			err := &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+			c.metrics.outcomes.count(err)
+			return Receipt{}, err
+		}
 		return Receipt{}, errors.Join(ErrOutcomeUnknown, ctx.Err())
 	}
 	if r.err != nil {
@@ -180,6 +187,12 @@ func (c *Committer) Commit(ctx context.Context, client *Client, req *CommitReque
 	}
 	c.markUsed(ctx, r)
 	return r.receipt, nil
+}
+
+// InFlight says whether this node is working on a client's idempotency key; for
+// DeskOptions.
+func (c *Committer) InFlight(merchantID, terminalID int64, key string) bool {
+	return c.flights.has(flight{merchantID, terminalID, key})
 }
 
 // checkQuote holds the request to what was quoted to whom.

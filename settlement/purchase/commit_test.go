@@ -196,30 +196,69 @@ func TestCommitTermsReplaced(t *testing.T) {
 	}
 }
 
-func TestCommitKeyInFlight(t *testing.T) {
+// TestCommitAbandonedInQueue: a caller that goes while its purchase is queued is
+// told that nothing was recorded, and nothing is, however late the lane comes.
+func TestCommitAbandonedInQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{idle: true})
 	token := w.stepQuote(w.till(1), 5, 1, 1_000)
-	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(w.ctx)
+	var wg sync.WaitGroup
 	wg.Go(func() {
 		_, err := w.committer.Commit(ctx, w.till(1), &CommitRequest{Key: "k", Quote: token})
-		w.wantErr(err, ErrOutcomeUnknown)
+		var refusal *Refusal
+		if !errors.Is(err, ErrOverloaded) || !errors.As(err, &refusal) || refusal.RetryAfter == 0 {
+			t.Errorf("the caller that went: %v", err)
+		}
 	})
 	for w.queued() == 0 {
 		runtime.Gosched()
 	}
 	_, err := w.commit(w.till(1), "k", token)
 	w.wantErr(err, ErrKeyInFlight)
-	cancel() // the caller goes, the purchase stays
+	_, err = w.desk.ByKey(w.ctx, w.till(1), "k")
+	w.wantErr(err, ErrKeyInFlight)
+	cancel()
 	wg.Wait()
+	_, err = w.desk.ByKey(w.ctx, w.till(1), "k")
+	w.wantErr(err, ErrNotFound)
 	w.run()
 	w.stop() // drains
-	if _, err := w.desk.ByKey(w.ctx, w.till(1), "k"); err != nil {
-		t.Errorf("after the caller went: %v", err)
+	if n := w.count(`SELECT count(*) FROM purchases`); n != 0 {
+		t.Error("recorded after its till was told that it is not")
 	}
 	_, err = w.commit(w.till(1), "k2", w.stepQuote(w.till(1), 5, 2, 1_000))
 	w.wantErr(err, ErrOverloaded)
+}
+
+// TestCommitAbandonedInBatch: a caller that goes while its purchase is being
+// written is told to ask by key, and by key it is in flight, then there.
+func TestCommitAbandonedInBatch(t *testing.T) {
+	t.Parallel()
+	reached, proceed := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, plan{hook: func(p hookPoint, _ *lane) error {
+		if p == hookClaimed {
+			close(reached)
+			<-proceed
+		}
+		return nil
+	}})
+	token := w.stepQuote(w.till(1), 5, 1, 1_000)
+	ctx, cancel := context.WithCancel(w.ctx)
+	told := make(chan error)
+	go func() {
+		_, err := w.committer.Commit(ctx, w.till(1), &CommitRequest{Key: "k", Quote: token})
+		told <- err
+	}()
+	<-reached
+	cancel()
+	w.wantErr(<-told, ErrOutcomeUnknown)
+	_, err := w.desk.ByKey(w.ctx, w.till(1), "k")
+	w.wantErr(err, ErrKeyInFlight)
+	close(proceed)
+	w.stop()
+	_, err = w.desk.ByKey(w.ctx, w.till(1), "k")
+	w.must(err)
 }
 
 // queued is how many rows wait.

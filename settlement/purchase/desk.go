@@ -22,6 +22,8 @@ const maxReason = 200
 
 // DeskOptions of a Desk; all may be zero.
 type DeskOptions struct {
+	// InFlight says whether a key is being worked on: Committer.InFlight.
+	InFlight   func(merchantID, terminalID int64, key string) bool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -33,9 +35,10 @@ type DeskOptions struct {
 // key: the same request again gets the same answer (Replayed), another one
 // ErrKeyReused.
 type Desk struct {
-	db      DB
-	logger  *slog.Logger
-	metrics *prometheus.CounterVec
+	db       DB
+	inFlight func(merchantID, terminalID int64, key string) bool
+	logger   *slog.Logger
+	metrics  *prometheus.CounterVec
 }
 
 // NewDesk returns a desk.
@@ -43,7 +46,10 @@ func NewDesk(db DB, o DeskOptions) *Desk {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Desk{db: db, logger: o.Logger, metrics: register(o.Registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+	if o.InFlight == nil {
+		o.InFlight = func(int64, int64, string) bool { return false }
+	}
+	return &Desk{db: db, inFlight: o.InFlight, logger: o.Logger, metrics: register(o.Registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "unioncard_undos_total", Help: "Voids, refunds and reversals by outcome."}, []string{"kind", "outcome"}))}
 }
 
@@ -60,12 +66,18 @@ func (d *Desk) Get(ctx context.Context, c *Client, id uuid.UUID) (Receipt, error
 }
 
 // ByKey returns the purchase under an idempotency key of this client as it is
-// now: for a till that lost the answer. ErrKeyReversed for a tombstone.
+// now: for a till that lost the answer. ErrKeyReversed for a tombstone,
+// ErrKeyInFlight while there is none but this node is working on one.
 func (d *Desk) ByKey(ctx context.Context, c *Client, key string) (Receipt, error) {
 	if err := CheckKey(key); err != nil {
 		return Receipt{}, err
 	}
+	// Asked first: what is recorded and answered in between is found then.
+	inFlight := d.inFlight(c.Terminal.MerchantID, c.Terminal.ID, key)
 	p, err := purchaseByKey(ctx, d.db, c.Terminal.MerchantID, c.Terminal.ID, key)
+	if inFlight && errors.Is(err, ErrNotFound) {
+		return Receipt{}, ErrKeyInFlight
+	}
 	if err != nil {
 		return Receipt{}, err
 	}

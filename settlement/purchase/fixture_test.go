@@ -95,7 +95,7 @@ func newWorld(t testing.TB, p plan) *world {
 	}
 	w.committer = NewCommitter(w.pool, o)
 	w.committer.hook = p.hook
-	w.desk = NewDesk(w.pool, DeskOptions{})
+	w.desk = NewDesk(w.pool, DeskOptions{InFlight: w.committer.InFlight})
 	w.stop = func() {}
 	if !p.idle {
 		w.run()

@@ -16,19 +16,20 @@ type flight struct {
 	key                string
 }
 
+func (r *row) flight() flight { return flight{r.merchant, r.terminal, r.key} }
+
 // take claims the row's key; false if another row has it.
 func (f *flights) take(r *row) bool {
 	s := &f.shards[uint64(r.terminal)%uint64(len(f.shards))]
-	k := flight{r.merchant, r.terminal, r.key}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, taken := s.keys[k]; taken {
+	if _, taken := s.keys[r.flight()]; taken {
 		return false
 	}
 	if s.keys == nil {
 		s.keys = make(map[flight]struct{})
 	}
-	s.keys[k] = struct{}{}
+	s.keys[r.flight()] = struct{}{}
 	return true
 }
 
@@ -36,5 +37,14 @@ func (f *flights) leave(r *row) {
 	s := &f.shards[uint64(r.terminal)%uint64(len(f.shards))]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.keys, flight{r.merchant, r.terminal, r.key})
+	delete(s.keys, r.flight())
+}
+
+// has says whether a key is being worked on.
+func (f *flights) has(k flight) bool {
+	s := &f.shards[uint64(k.terminal)%uint64(len(f.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, taken := s.keys[k]
+	return taken
 }

@@ -46,12 +46,12 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) gather(linger *time.Timer) bool {
 	l.rows = append(l.rows[:0], l.adjourned...)
 	l.adjourned = l.adjourned[:0]
-	if len(l.rows) == 0 {
+	for len(l.rows) == 0 {
 		r, ok := <-l.queue
 		if !ok {
 			return false
 		}
-		l.rows = append(l.rows, r)
+		l.take(r)
 	}
 	for deadline := time.Now().Add(l.c.opts.Linger); !l.drain(); {
 		wait := min(l.c.opts.Gap, time.Until(deadline))
@@ -65,12 +65,19 @@ func (l *lane) gather(linger *time.Timer) bool {
 			if !ok {
 				return true
 			}
-			l.rows = append(l.rows, r)
+			l.take(r)
 		case <-linger.C:
 			return true
 		}
 	}
 	return true
+}
+
+// take adds a row to the batch, unless its caller has left it.
+func (l *lane) take(r *row) {
+	if r.take() {
+		l.rows = append(l.rows, r)
+	}
 }
 
 // drain takes what is there without waiting; true if that fills a batch.
@@ -81,7 +88,7 @@ func (l *lane) drain() bool {
 			if !ok {
 				return true
 			}
-			l.rows = append(l.rows, r)
+			l.take(r)
 		default:
 			return false
 		}

@@ -3,6 +3,7 @@ package purchase
 import (
 	"crypto/sha256"
 	"strconv"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -14,6 +15,15 @@ import (
 const (
 	maxKey  = 64 // characters of an idempotency key
 	maxText = 64 // characters of merchant_ref and operator
+)
+
+// rowState settles between a row's lane and its caller whether it is recorded.
+type rowState = int32
+
+const (
+	rowQueued rowState = iota
+	rowTaken           // the lane works on it: what comes of it may be unknown
+	rowLeft            // its caller has gone and was told that nothing is recorded
 )
 
 // row is a purchase on its way through the committer. What is above the line is
@@ -36,7 +46,15 @@ type row struct {
 	receipt Receipt
 	err     error
 	done    chan struct{}
+
+	state atomic.Int32 // a rowState
 }
+
+// take claims a queued row for its lane; false if the caller has left it.
+func (r *row) take() bool { return r.state.CompareAndSwap(rowQueued, rowTaken) }
+
+// leave takes a row back out of the queue; false if the lane has it already.
+func (r *row) leave() bool { return r.state.CompareAndSwap(rowQueued, rowLeft) }
 
 // CheckKey says whether an idempotency key is one: 1 to 64 printable ASCII
 // characters, else ErrKeyInvalid.
