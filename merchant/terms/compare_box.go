@@ -110,13 +110,12 @@ func (p *part) search(best answer) answer {
 // tighten moves the sides of a box to where it can hold a smallest
 // counterexample: there, one fen less in scope of a floor offer that gives
 // anything would lose a fen of what it gives, or the counterexample would not be
-// the smallest. It reports false if there is no such place. Floor offers that
-// overlap are left alone.
+// the smallest. It reports false if there is no such place. That takes a floor
+// offer whose lines touch no other one, and lines without which local offers
+// give no more: of two that cross, a line in common keeps one from applying, so
+// the last fen of it may be what the counterexample needs.
 func (p *part) tighten(b *box) bool {
-	if !p.disjoint {
-		return true
-	}
-	for m := p.f; m != 0; m &= m - 1 {
+	for m := p.lone; m != 0; m &= m - 1 {
 		j := bits.TrailingZeros64(m)
 		g, in := &p.k.f[j], p.fin[j]
 		lo, hi := sumOf(in, b.lo), b.most(in)

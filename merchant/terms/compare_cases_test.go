@@ -19,6 +19,7 @@ func doc(offers ...string) string {
 
 const (
 	off10   = `"benefit":{"kind":"percent","rate_bp":9000}`
+	off11   = `"benefit":{"kind":"percent","rate_bp":8900}`
 	off12   = `"benefit":{"kind":"percent","rate_bp":8800}`
 	man100  = `"benefit":{"kind":"amount_off","at_fen":10000,"off_fen":2000}`
 	mei100  = `"benefit":{"kind":"every","at_fen":10000,"off_fen":1500}`
@@ -56,6 +57,12 @@ func TestCompareCases(t *testing.T) {
 		// A line that both local offers have in scope keeps one of them away.
 		"line in between": {doc(`"scope":{"categories":["a","c"]},`+off10, `"scope":{"categories":["b","c"]},`+off10),
 			doc(onA+off10, onB+off10), Worse, 3, ""},
+		// The same, where the line in between has a floor offer of its own that it is
+		// too small for.
+		"line in between below its threshold": {
+			doc(`"scope":{"categories":["a","c"]},`+off11, `"scope":{"categories":["b","c"]},`+off11),
+			doc(onA+`"caps":{"purchase_fen":5000},`+off10, onB+`"caps":{"purchase_fen":5000},`+off10,
+				`"scope":{"categories":["c"]},"benefit":{"kind":"amount_off","at_fen":200000,"off_fen":1000}`), Worse, 0, ""},
 		"weekdays": {doc(`"calendar":{"weekdays":[1,2,3,4,5]},` + off12), doc(off10), Worse, 1, "时段"},
 		"week in two": {doc(`"calendar":{"weekdays":[1,2,3,4,5]},`+off12, `"calendar":{"weekdays":[6,7]},`+off10),
 			doc(off10), NotWorse, 0, ""},

@@ -79,9 +79,11 @@ func TestCompareAnyScopes(t *testing.T) {
 			}
 			return d
 		}
-		floor := side()
-		local := side()
-		if g.IntN(2) == 0 {
+		floor, local := side(), side()
+		switch g.IntN(4) {
+		case 0:
+			floor, local = g.crossed()
+		case 1, 2:
 			local = g.near(floor)
 			for i, o := range side().Offers {
 				if o.Stack == 0 && g.IntN(2) == 0 {
@@ -93,6 +95,32 @@ func TestCompareAnyScopes(t *testing.T) {
 		verdicts[compareWalked(t, local, floor, walk(n, 24)).Verdict]++
 	}
 	t.Log(verdicts)
+}
+
+// crossed are floor offers with disjoint scopes, one with a threshold, under
+// local offers that cross over them.
+func (g gen) crossed() (floor, local *Terms) {
+	floor, local = &Terms{V: 1}, &Terms{V: 1}
+	names := []string{"a", "b", "c"}
+	for i, c := range names {
+		o := g.offer(i, Benefit{Kind: KindPercent, RateBP: g.pick(9000, 8000, 5000)})
+		o.Caps.PurchaseFen = 1 + g.Int64N(3)
+		if i == 2 || g.IntN(4) == 0 {
+			o.Benefit, o.Caps = Benefit{Kind: KindAmountOff, AtFen: 4 + g.Int64N(12), OffFen: 1 + g.Int64N(2)}, Caps{}
+		}
+		o.Scope.Categories = []string{c}
+		floor.Offers = append(floor.Offers, o)
+	}
+	for i := range 2 + g.IntN(2) {
+		o := g.offer(i, Benefit{Kind: KindPercent, RateBP: g.pick(8900, 7500, 4900, 4000)})
+		o.Caps = Caps{}
+		o.Scope.Categories = []string{names[i], names[(i+2)%3]}
+		if i == 1 {
+			o.Scope.Categories = []string{"b", "c"}
+		}
+		local.Offers = append(local.Offers, o)
+	}
+	return floor, local
 }
 
 // walk is how far the baskets of pair n are walked: every fiftieth far.

@@ -257,8 +257,9 @@ type part struct {
 	// lin and fin are the kinds in each offer's scope.
 	lin, fin [MaxOffers]kindSet
 	all      kindSet
-	// disjoint says that no two floor offers of the part overlap.
-	disjoint bool
+	// lone are the floor offers that share no kind with another one and have none
+	// in which two local offers cross, see tighten.
+	lone mask
 }
 
 // kindSet is a set of kinds of a part; a part of more kinds is not decided by
@@ -268,13 +269,15 @@ type kindSet = uint64
 const maxKinds = 64
 
 func (k *comparer) newPart(kinds []kind, l, f mask) *part {
-	p := &part{k: k, kinds: kinds, l: l, f: f, disjoint: true}
+	p := &part{k: k, kinds: kinds, l: l, f: f, lone: f}
 	for i := range min(len(kinds), maxKinds) {
 		p.all |= 1 << i
 		for m := kinds[i].l; m != 0; m &= m - 1 {
 			p.lin[bits.TrailingZeros64(m)] |= 1 << i
 		}
-		p.disjoint = p.disjoint && count(kinds[i].f) <= 1
+		if count(kinds[i].f) > 1 || k.anyCrossing(kinds[i].l) {
+			p.lone &^= kinds[i].f
+		}
 		for m := kinds[i].f; m != 0; m &= m - 1 {
 			p.fin[bits.TrailingZeros64(m)] |= 1 << i
 		}
