@@ -150,7 +150,8 @@ func keyRows() []row {
 		{is(purchase.ErrKeyReversed), problem{http.StatusConflict, "key_reversed", "该笔已冲正",
 			"这一笔已经冲正，不能再记录，请重新扫码并作为新的一笔。", "冲正后的幂等键永久作废，请换新的幂等键。", 0}},
 		{is(purchase.ErrTextInvalid), problem{http.StatusUnprocessableEntity, "text_invalid", "文字不合规",
-			"单号、操作员或原因的文字过长或含有特殊字符，请修改后重试。", "merchant_ref、operator 不超过 64 个字符，reason 不超过 200 个字符，均不含控制字符。", 0}},
+			"单号、操作员或原因的文字为空、过长或含有特殊字符，请修改后重试。",
+			"merchant_ref、operator 不超过 64 个字符，reason 不超过 200 个字符，均不含控制字符；撤销和退款的 operator、reason 不能为空。", 0}},
 	}
 }
 

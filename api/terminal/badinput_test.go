@@ -234,8 +234,8 @@ func TestScope(t *testing.T) {
 	for name, other := range others {
 		other.get("/v1/purchases/"+id).is(404, "not_found")
 		other.get("/v1/purchases?key="+url.QueryEscape(key)).is(404, "not_found")
-		other.postKey("/v1/purchases/"+id+"/void", r.key(), object{}).is(404, "not_found")
-		other.postKey("/v1/purchases/"+id+"/refunds", r.key(), object{"amount_fen": 1, "reason": name}).is(404, "not_found")
+		other.postKey("/v1/purchases/"+id+"/void", r.key(), object{"operator": "09", "reason": name}).is(404, "not_found")
+		other.postKey("/v1/purchases/"+id+"/refunds", r.key(), object{"amount_fen": 1, "operator": "09", "reason": name}).is(404, "not_found")
 		// A reversal of somebody else's key is one of a key never seen.
 		if a := other.post("/v1/reversals", object{"key": key}).is(200); a.text("state") != "tombstone" {
 			t.Errorf("%s reversed it: %s", name, a.raw)

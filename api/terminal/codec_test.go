@@ -150,7 +150,7 @@ func FuzzDecodeVerify(f *testing.F) {
 // FuzzDecodeAll feeds every decoder: none may panic, loop or read past the end.
 func FuzzDecodeAll(f *testing.F) {
 	for _, s := range []string{
-		`{"quote":"x","items":[],"operator":"1"}`, `{"amount_fen":1,"reason":"x","items":[{"line":1,"qty_milli":2}]}`,
+		`{"quote":"x","items":[],"operator":"1"}`, `{"amount_fen":1,"operator":"1","reason":"x","items":[{"line":1,"qty_milli":2}]}`,
 		`{"key":"k"}`, `{"verifications":[{"code":"1"},5,null]}`, `{"code":"x","public_key":"y"}`,
 	} {
 		f.Add([]byte(s))

@@ -125,7 +125,8 @@ func decodeCommit(r *strictjson.Reader, req *purchase.CommitRequest) {
 	r.Require(seen, 0, "quote")
 }
 
-// decodeVoid reads a void.
+// decodeVoid reads a void. Who undoes and why are not for leaving out (DESIGN
+// invariant 10).
 func decodeVoid(r *strictjson.Reader) (operator, reason string) {
 	var seen strictjson.Seen
 	for key := r.Object(); key != nil; key = r.Next() {
@@ -140,6 +141,8 @@ func decodeVoid(r *strictjson.Reader) (operator, reason string) {
 			r.Unknown()
 		}
 	}
+	r.Require(seen, 0, "operator")
+	r.Require(seen, 1, "reason")
 	return operator, reason
 }
 
@@ -170,6 +173,7 @@ func decodeRefund(r *strictjson.Reader, req *purchase.RefundRequest) (byAmount b
 			r.Unknown()
 		}
 	}
+	r.Require(seen, 2, "operator")
 	r.Require(seen, 3, "reason")
 	return seen.Has(0)
 }

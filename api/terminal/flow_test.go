@@ -46,14 +46,14 @@ func TestMainJob(t *testing.T) {
 		}
 	}
 
-	refund := till.postKey("/v1/purchases/"+id+"/refunds", "till-0002", object{"amount_fen": 8_800, "reason": "退一份"}).is(201)
+	refund := till.postKey("/v1/purchases/"+id+"/refunds", "till-0002", object{"amount_fen": 8_800, "operator": "09", "reason": "退一份"}).is(201)
 	if diff := cmp.Diff(object{
 		"purchase": id, "seq": 1.0, "state": "partially_refunded", "returned_fen": 8_800.0, "given_back_fen": 1_200.0,
 		"remaining_fen": 8_800.0, "adjustment": false,
 	}, without(refund.json, "at")); diff != "" {
 		t.Errorf("refund (-want +got)\n%s", diff)
 	}
-	replay := till.postKey("/v1/purchases/"+id+"/refunds", "till-0002", object{"amount_fen": 8_800, "reason": "退一份"}).is(201)
+	replay := till.postKey("/v1/purchases/"+id+"/refunds", "till-0002", object{"amount_fen": 8_800, "operator": "09", "reason": "退一份"}).is(201)
 	if replay.header.Get("Idempotency-Replayed") != "true" || cmp.Diff(refund.json, replay.json) != "" {
 		t.Errorf("refund again: %s", replay.raw)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -90,6 +91,9 @@ func (h *Handlers) Void(x *exchange.Exchange) error {
 	if err := r.End(); err != nil {
 		return err
 	}
+	if err := checkWho(operator, reason); err != nil {
+		return err
+	}
 	answer, err := h.desk.Void(x.Ctx, client(x), id, key, operator, reason)
 	if err != nil {
 		return err
@@ -110,6 +114,9 @@ func (h *Handlers) Refund(x *exchange.Exchange) error {
 	if err := r.End(); err != nil {
 		return err
 	}
+	if err := checkWho(req.Operator, req.Reason); err != nil {
+		return err
+	}
 	if err := checkRefund(&req, byAmount); err != nil {
 		return err
 	}
@@ -118,6 +125,14 @@ func (h *Handlers) Refund(x *exchange.Exchange) error {
 		return err
 	}
 	return sendUndo(x, http.StatusCreated, &answer)
+}
+
+// checkWho refuses an undoing that names nobody or no reason in so many blanks.
+func checkWho(operator, reason string) error {
+	if strings.TrimSpace(operator) == "" || strings.TrimSpace(reason) == "" {
+		return purchase.ErrTextInvalid
+	}
+	return nil
 }
 
 // checkRefund refuses what the domain's zero values could not tell apart.

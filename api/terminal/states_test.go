@@ -30,7 +30,7 @@ func TestStates(t *testing.T) {
 	})
 	till.verify(r.phone(r.newCard(), 0), 5000).is(409, "contract_suspended")
 	// What was bought can be given back.
-	till.postKey("/v1/purchases/"+bought.text("id")+"/refunds", r.key(), object{"amount_fen": 100, "reason": "退货"}).is(201)
+	till.postKey("/v1/purchases/"+bought.text("id")+"/refunds", r.key(), object{"amount_fen": 100, "operator": "09", "reason": "退货"}).is(201)
 
 	stranger := r.newTill(r.otherOutlet)
 	theirs := stranger.quote(r.phone(r.newCard(), 0), 5000)

@@ -13,9 +13,7 @@ func TestUndo(t *testing.T) {
 	till := r.newTill(r.outlet)
 	path := func(a *answer, rest string) string { return "/v1/purchases/" + a.text("id") + rest }
 	refund := func(a *answer, body object) *answer {
-		if body["reason"] == nil {
-			body["reason"] = "退货"
-		}
+		body["operator"], body["reason"] = "09", "退货"
 		return till.postKey(path(a, "/refunds"), r.key(), body)
 	}
 
@@ -29,10 +27,10 @@ func TestUndo(t *testing.T) {
 	if again := till.postKey(path(a, "/void"), key, object{"operator": "09", "reason": "顾客不要了"}).is(200); again.header.Get("Idempotency-Replayed") != "true" {
 		t.Error("a void again is not marked as replayed")
 	}
-	till.postKey(path(a, "/void"), key, object{}).is(422, "idempotency_key_reused")
-	till.postKey(path(a, "/void"), r.key(), object{}).is(409, "purchase_undone")
+	till.postKey(path(a, "/void"), key, object{"operator": "10", "reason": "顾客不要了"}).is(422, "idempotency_key_reused")
+	till.postKey(path(a, "/void"), r.key(), object{"operator": "09", "reason": "输错"}).is(409, "purchase_undone")
 	refund(a, object{"amount_fen": 1}).is(409, "purchase_undone")
-	till.postKey(path(a, "/void"), a.text("key"), object{}).is(409, "purchase_undone")
+	till.postKey(path(a, "/void"), a.text("key"), object{"operator": "09", "reason": "输错"}).is(409, "purchase_undone")
 
 	// Refund above the rest, in wrong amounts, of nothing or of both.
 	b := till.buy(20_000)
@@ -44,9 +42,44 @@ func TestUndo(t *testing.T) {
 	refund(b, object{"items": []object{}}).is(422, "refund_invalid")
 	refund(b, object{"amount_fen": 1, "items": []object{{"line": 1}}}).is(422, "refund_invalid")
 	refund(b, object{"items": []object{{"line": 1}}}).is(409, "refund_by_line_refused")
-	till.postKey(path(b, "/refunds"), r.key(), object{"amount_fen": 1}).is(400, "missing_field")
 	refund(b, object{"amount_fen": 17_600}).is(201)
 	refund(b, object{"amount_fen": 1}).is(409, "purchase_undone")
+}
+
+// TestUndoSaysWhoAndWhy: neither a void nor a refund goes through without a name
+// and a reason, and what is refused undoes nothing and frees its key.
+func TestUndoSaysWhoAndWhy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	id, key := till.buy(20_000).text("id"), r.key()
+	for _, undo := range []struct {
+		path, amount string
+		done         int
+	}{{"/refunds", `"amount_fen":100,`, 201}, {"/void", "", 200}} {
+		path := "/v1/purchases/" + id + undo.path
+		for _, c := range []struct {
+			body  string
+			code  string
+			field any
+		}{
+			{`"reason":"退货"`, "missing_field", "operator"},
+			{`"operator":"09"`, "missing_field", "reason"},
+			{`"operator":null,"reason":"退货"`, "wrong_type", "operator"},
+			{`"operator":"","reason":"退货"`, "text_invalid", nil},
+			{`"operator":"09","reason":" 　"`, "text_invalid", nil},
+		} {
+			a := till.postKey(path, key, "{"+undo.amount+c.body+"}")
+			if a.status >= 500 || a.json["code"] != c.code || a.json["field"] != c.field {
+				t.Errorf("%s with %s: %d %s", undo.path, c.body, a.status, a.raw)
+			}
+		}
+		if got := till.get("/v1/purchases/" + id).is(200).text("state"); got == "voided" || undo.path == "/refunds" && got != "committed" {
+			t.Errorf("after %s without a name: %s", undo.path, got)
+		}
+		till.postKey(path, key, "{"+undo.amount+`"operator":"09","reason":"退货"}`).is(undo.done)
+		key = r.key()
+	}
 }
 
 func TestRefundByLine(t *testing.T) {
@@ -60,7 +93,7 @@ func TestRefundByLine(t *testing.T) {
 	quote := till.post("/v1/verifications", object{"code": r.phone(r.newCard(), 0), "items": items}).is(200).text("quote", "token")
 	a := till.postKey("/v1/purchases", r.key(), object{"quote": quote, "items": items}).is(201)
 	refund := func(body object) *answer {
-		body["reason"] = "退货"
+		body["operator"], body["reason"] = "09", "退货"
 		return till.postKey("/v1/purchases/"+a.text("id")+"/refunds", r.key(), body)
 	}
 	for _, bad := range []object{{"line": 0}, {"line": 3}, {"line": -1}, {"line": 1 << 40}, {"line": 1, "qty_milli": 3001}} {
@@ -92,7 +125,7 @@ func TestRefundTwiceAtOnce(t *testing.T) {
 	for i := range answers {
 		key := r.key()
 		all.Go(func() {
-			answers[i] = till.postKey("/v1/purchases/"+a.text("id")+"/refunds", key, object{"amount_fen": 17_600, "reason": "退货"})
+			answers[i] = till.postKey("/v1/purchases/"+a.text("id")+"/refunds", key, object{"amount_fen": 17_600, "operator": "09", "reason": "退货"})
 		})
 	}
 	all.Wait()
