@@ -50,6 +50,7 @@ type Verifier struct {
 	checker *card.Checker
 	pricer  *pricer
 	metrics *verifyMetrics
+	typing  typing
 }
 
 // NewVerifier returns a verifier.
@@ -62,6 +63,7 @@ func NewVerifier(o VerifierOptions) *Verifier {
 		checker:         card.NewChecker(o.Codes, o.Guard, o.Bindings, ErrCodeUsed),
 		pricer:          newPricer(o.Keyring, o.Caps),
 		metrics:         newVerifyMetrics(o.Registerer),
+		typing:          newTyping(),
 	}
 }
 
@@ -155,6 +157,15 @@ func (v *Verifier) prove(ctx context.Context, c *Client, text string, ans *Verif
 	ans.Kind = kind
 	if kind == card.KindTyped && !c.Terminal.TypedAllowed {
 		return card.Code{}, merchant.ErrTypedNotAllowed
+	}
+	if kind == card.KindTyped {
+		// Whether a number exists is known after the budget was asked: guesses at
+		// once would all be let through by a budget that none of them had spent.
+		done, err := v.typing.begin(ctx, subjects)
+		if err != nil {
+			return card.Code{}, err
+		}
+		defer done()
 	}
 	verdict := v.checker.Check(ctx, text, subjects, now)
 	code := verdict.Code

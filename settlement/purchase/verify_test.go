@@ -131,6 +131,29 @@ func TestVerifyTypedMisses(t *testing.T) {
 	}
 }
 
+// TestVerifyTypedAtOnce: guesses at the same moment spend the same budget.
+func TestVerifyTypedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{idle: true})
+	numbers := make([]string, 300)
+	for i := range numbers {
+		numbers[i] = w.freshNumber()
+	}
+	errs := all(len(numbers), func(i int) error {
+		_, err := w.verify(w.till(1), &VerifyRequest{Code: numbers[i]})
+		return err
+	})
+	tried := 0
+	for _, err := range errs {
+		if errors.Is(err, card.ErrCodeInvalid) {
+			tried++
+		}
+	}
+	if tried != 5 {
+		t.Errorf("%d typed guesses of one terminal were tried, the rule is 5 an hour", tried)
+	}
+}
+
 func TestVerifyStaleView(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{idle: true})
