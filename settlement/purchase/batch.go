@@ -83,7 +83,7 @@ func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
 // begin takes the rows in. A code that several rows use is the first one's for
 // now; the others wait for what becomes of it.
 func (b *batch) begin(l *lane, rows []*row) {
-	b.l, b.accepted = l, 0
+	b.l, b.xid, b.accepted = l, "", 0
 	b.rows, b.adjourned, b.drops = b.rows[:0], b.adjourned[:0], b.drops[:0]
 	if b.codes == nil {
 		b.codes = make(map[codeUse]struct{})
@@ -106,6 +106,9 @@ func (b *batch) begin(l *lane, rows []*row) {
 		return cmp.Or(cmp.Compare(x.merchant, y.merchant), cmp.Compare(x.terminal, y.terminal), cmp.Compare(x.key, y.key))
 	})
 }
+
+// dayLocked says whether the batch got as far as holding the day's lock.
+func (b *batch) dayLocked() bool { return b.xid != "" }
 
 // fate returns a row's fate.
 func (b *batch) fate(r *row) *fate { return &b.fates[r.index] }
@@ -276,7 +279,15 @@ func (b *batch) readCodes(ctx context.Context) error {
 			}
 		})
 	}
-	return b.close(err)
+	if err := b.close(err); err != nil {
+		return err
+	}
+	for _, r := range b.byCode {
+		if f := b.fate(r); !f.coded && f.err == nil { // a code that was taken and is free again: begin anew
+			return errRolledBack
+		}
+	}
+	return nil
 }
 
 // decide goes through the rows in arrival order.

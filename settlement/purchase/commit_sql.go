@@ -106,15 +106,23 @@ CROSS JOIN LATERAL (
     SELECT discount_fen FROM card_caps
     WHERE card_serial = u.card AND code_kind = u.k AND day = u.d FOR UPDATE) AS g`,
 
+	// COMMIT is on its way behind this: unless exactly the refused rows go, it must
+	// fail, or a refused purchase would stand. Divides by zero then.
 	stmtDrop: `
-DELETE FROM purchases WHERE ctid = ANY (ARRAY(
-    SELECT p.at FROM unnest($1::bigint[], $2::uuid[]) AS u (m, id)
-    CROSS JOIN LATERAL (SELECT ctid FROM purchases WHERE merchant_id = u.m AND id = u.id OFFSET 0) AS p (at)))`,
+WITH gone AS (
+    DELETE FROM purchases WHERE ctid = ANY (ARRAY(
+        SELECT p.at FROM unnest($1::bigint[], $2::uuid[]) AS u (m, id)
+        CROSS JOIN LATERAL (SELECT ctid FROM purchases WHERE merchant_id = u.m AND id = u.id OFFSET 0) AS p (at)))
+    RETURNING 1)
+SELECT 1 / (count(*) = cardinality($1::bigint[]))::integer FROM gone`,
 
 	stmtDropCodes: `
-DELETE FROM code_uses WHERE ctid = ANY (ARRAY(
-    SELECT c.at FROM unnest($1::bigint[], $2::bigint[]) AS u (serial, k)
-    CROSS JOIN LATERAL (SELECT ctid FROM code_uses WHERE card_serial = u.serial AND code_key = u.k OFFSET 0) AS c (at)))`,
+WITH gone AS (
+    DELETE FROM code_uses WHERE ctid = ANY (ARRAY(
+        SELECT c.at FROM unnest($1::bigint[], $2::bigint[]) AS u (serial, k)
+        CROSS JOIN LATERAL (SELECT ctid FROM code_uses WHERE card_serial = u.serial AND code_key = u.k OFFSET 0) AS c (at)))
+    RETURNING 1)
+SELECT 1 / (count(*) = cardinality($1::bigint[]))::integer FROM gone`,
 
 	stmtPutUsage: `
 INSERT INTO usage AS g (merchant_id, contract_id, source, offer, card_serial, period, period_start,
@@ -136,14 +144,15 @@ SET discount_fen = g.discount_fen + excluded.discount_fen, cap_fen = excluded.ca
 }
 
 // laneSettings hold for the connection of a lane. Statements are planned once,
-// for whatever size their tables will have. The time limits free the locks of a
-// node that hangs.
+// for whatever size their tables will have. A lane waits for a lock no longer
+// than its other rows may wait; the other limit frees the locks of a node that
+// hangs.
 var laneSettings = map[string]string{
 	"plan_cache_mode":                     "force_generic_plan",
 	"enable_seqscan":                      "off",
 	"enable_hashjoin":                     "off",
 	"enable_mergejoin":                    "off",
-	"lock_timeout":                        "4s",
+	"lock_timeout":                        "250ms",
 	"idle_in_transaction_session_timeout": "15s",
 	"application_name":                    "unioncard-committer",
 }
@@ -162,23 +171,30 @@ func (l *lane) connect(ctx context.Context) error {
 	for i, sql := range commitSQL {
 		p.SendPrepare(stmtName(statement(i)), sql, nil)
 	}
+	err = l.readPrepared(p)
+	if closeErr := p.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = conn.Close(ctx)
+		return err
+	}
+	l.conn = conn
+	return nil
+}
+
+func (l *lane) readPrepared(p *pgconn.Pipeline) error {
 	if err := p.Sync(); err != nil {
 		return err
 	}
 	for i := range commitSQL {
 		got, err := p.GetResults()
 		if err != nil {
-			_ = p.Close()
-			_ = conn.Close(ctx)
 			return fmt.Errorf("prepare statement %d: %w", i, err)
 		}
 		l.prepared[i] = got.(*pgconn.StatementDescription)
 		l.prepared[i].Name = stmtName(statement(i))
 	}
-	if err := p.Close(); err != nil {
-		return err
-	}
-	l.conn = conn
 	return nil
 }
 

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"unioncard/card"
 )
 
 // kill ends a lane's backend as a crash would.
@@ -175,6 +179,129 @@ func TestBadRowAlone(t *testing.T) {
 	}
 	if n := w.count(`SELECT count(*) FROM code_uses`); n != 35 {
 		t.Errorf("%d codes used", n)
+	}
+}
+
+// TestLockedRowAlone: a lock that somebody holds on one card's usage refuses that
+// card's purchase, after one wait, and none of its neighbours in the batch.
+func TestLockedRowAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{idle: true, terms: limited, commit: func(o *CommitterOptions) { o.Lanes = 1 }})
+	w.exec(`INSERT INTO usage (merchant_id, contract_id, source, offer, card_serial, period, period_start, uses, used_fen, max_uses)
+		VALUES (1, 1, 0, 'off', 3, 1, (now() AT TIME ZONE 'Asia/Shanghai')::date, 0, 0, 2)`)
+	tx, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	_, err = tx.Exec(w.ctx, `SELECT FROM usage WHERE card_serial = 3 FOR UPDATE`)
+	w.must(err)
+	clients := []*Client{w.till(1), w.till(2), w.till(3), w.till(4), w.till(1)}
+	serials := []int64{3, 4, 5, 6, 7}
+	results := make([]chan error, len(clients))
+	for i, c := range clients {
+		token := w.stepQuote(c, serials[i], 1, 12_000)
+		results[i] = make(chan error, 1)
+		go func() {
+			_, err := w.commit(c, keyf("k%d", i), token)
+			results[i] <- err
+		}()
+		for w.queued() <= i {
+			runtime.Gosched()
+		}
+	}
+	w.run()
+	w.wantErr(<-results[0], ErrOverloaded)
+	for _, r := range results[1:] {
+		w.must(<-r)
+	}
+	w.must(tx.Rollback(w.ctx))
+	_, err = w.commit(w.till(1), "k0", w.stepQuote(w.till(1), 3, 1, 12_000))
+	w.must(err)
+}
+
+// TestDayLockIsNobodysRow: a batch that waits for the day's closer is written
+// whole when the lock is free, however long the wait.
+func TestDayLockIsNobodysRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{idle: true, commit: func(o *CommitterOptions) { o.Lanes = 1 }})
+	tx, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	_, err = tx.Exec(w.ctx, `SELECT pg_advisory_xact_lock(`+dayLockText+`, (now() AT TIME ZONE 'Asia/Shanghai')::date - date '1970-01-01')`)
+	w.must(err)
+	w.run()
+	told := make(chan error, 1)
+	token := w.stepQuote(w.till(1), 3, 1, 1_000)
+	go func() {
+		_, err := w.commit(w.till(1), "k", token)
+		told <- err
+	}()
+	conflicts := w.committer.metrics.retries.WithLabelValues(faultNames[faultConflict])
+	for value(t, conflicts) < 2 {
+		runtime.Gosched()
+	}
+	w.must(tx.Rollback(w.ctx))
+	w.must(<-told)
+}
+
+// TestCodeFreeAgain: a code that was found taken, and then nobody's, is tried
+// again: the purchase is recorded with its code use.
+func TestCodeFreeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	w.exec(`CREATE SEQUENCE tries`)
+	w.exec(`CREATE FUNCTION taken() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN IF nextval('tries') = 1 THEN RETURN NULL; END IF; RETURN NEW; END $$`)
+	w.exec(`CREATE TRIGGER taken BEFORE INSERT ON code_uses FOR EACH ROW EXECUTE FUNCTION taken()`)
+	w.buy(w.till(1), "k", 3, 1, 1_000)
+	if n := w.count(`SELECT count(*) FROM code_uses`); n != 1 {
+		t.Error("recorded without its code use")
+	}
+}
+
+// TestDropsAllOrNothing: a refused row that can't be taken back stops COMMIT.
+func TestDropsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	var w *world
+	var once atomic.Bool
+	w = newWorld(t, plan{idle: true, commit: func(o *CommitterOptions) { o.Lanes = 1 }, hook: func(p hookPoint, l *lane) error {
+		if p != hookDecided || !once.CompareAndSwap(false, true) {
+			return nil
+		}
+		if len(l.batch.drops) != 1 || l.batch.accepted != 1 {
+			return errors.New("not the batch this test needs")
+		}
+		_, err := l.conn.Exec(context.WithoutCancel(w.ctx), `DELETE FROM purchases WHERE card_serial = 4`)
+		return err
+	}})
+	bad := w.stepQuote(w.till(1), 4, 1, 1_000)
+	w.exec(`UPDATE cards SET status = 3 WHERE serial = 4`)
+	errs := make(chan error, 2)
+	go func() { _, err := w.commit(w.till(1), "bad", bad); errs <- err }()
+	go func() { w.buy(w.till(1), "good", 3, 1, 1_000); errs <- nil }()
+	for w.queued() < 2 {
+		runtime.Gosched()
+	}
+	w.run()
+	for range 2 {
+		if err := <-errs; err != nil {
+			w.wantErr(err, card.ErrCardLost)
+		}
+	}
+	if n := w.count(`SELECT count(*) FROM purchases`); n != 1 {
+		t.Errorf("%d purchases", n)
+	}
+	if !once.Load() {
+		t.Error("nothing was taken away")
+	}
+}
+
+func TestFaultOf(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]fault{
+		"": faultProgram, "4": faultProgram, "40P01": faultConflict, "40001": faultConflict, "55006": faultConflict,
+		"55P03": faultLocked, "57P01": faultLost, "53300": faultLost, "22003": faultData, "23505": faultData, "42P01": faultProgram,
+	} {
+		if got := faultOf(&pgconn.PgError{Code: code}); got != want {
+			t.Errorf("%q: %s, want %s", code, faultNames[got], faultNames[want])
+		}
 	}
 }
 

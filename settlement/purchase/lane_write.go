@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,13 +26,17 @@ type fault int
 const (
 	faultNone     fault = iota
 	faultConflict       // with another batch: write it again
+	faultLocked         // a lock was not to be had in time: write the rows that need not wait for it
 	faultLost           // connection gone before COMMIT: nothing recorded, write it again
 	faultUnknown        // connection gone during COMMIT
 	faultData           // a row that the database does not take
 	faultProgram        // anything else
 )
 
-var faultNames = [...]string{"none", "conflict", "lost", "unknown", "data", "program"}
+var faultNames = [...]string{"none", "conflict", "locked", "lost", "unknown", "data", "program"}
+
+// codeLockTimeout is lock_not_available: lock_timeout has passed.
+const codeLockTimeout = "55P03"
 
 // faultOf reads an error by its SQLSTATE.
 func faultOf(err error) fault {
@@ -48,8 +53,11 @@ func faultOf(err error) fault {
 	case !errors.As(err, &pg):
 		return faultLost
 	}
-	switch pg.Code[:2] {
-	case "40", "55": // deadlock, serialization; lock not available
+	if pg.Code == codeLockTimeout {
+		return faultLocked
+	}
+	switch pg.Code[:min(2, len(pg.Code))] {
+	case "40", "55": // deadlock, serialization; object not in the state for it
 		return faultConflict
 	case "08", "25", "53", "57", "58": // connection, read-only standby, resources, operator, system
 		return faultLost
@@ -66,17 +74,33 @@ func faultOf(err error) fault {
 
 // write records the rows and answers each of them, whatever it takes.
 func (l *lane) write(parent context.Context, rows []*row) {
-	ctx, cancel := context.WithTimeout(parent, l.c.opts.GiveUp)
+	l.writeBy(parent, rows, time.Now().Add(l.c.opts.GiveUp))
+}
+
+// writeBy is write that gives up at a deadline.
+func (l *lane) writeBy(parent context.Context, rows []*row, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(parent, deadline)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
+		if ctx.Err() != nil { // what is left of a batch that was halved
+			l.refuse(rows)
+			return
+		}
 		err := l.try(ctx, rows)
 		f := faultOf(err)
+		if f == faultLocked && !l.batch.dayLocked() {
+			f = faultConflict // the day is being closed, which is nobody's row
+		}
 		if f == faultUnknown {
 			f, err = l.resolve(parent)
 		}
 		switch f {
 		case faultNone:
 			l.finish()
+			return
+		case faultLocked:
+			l.c.metrics.retries.WithLabelValues(faultNames[f]).Inc()
+			l.goAround(parent, rows, deadline)
 			return
 		case faultData, faultProgram:
 			l.isolate(parent, rows, err)
@@ -151,10 +175,29 @@ func (l *lane) isolate(ctx context.Context, rows []*row, err error) {
 		l.c.answer(rows[0])
 		return
 	}
+	early, late := halves(rows)
+	l.write(ctx, early)
+	l.write(ctx, late)
+}
+
+// goAround writes the rows of a batch that met a lock held by somebody else in
+// halves, down to the row that needs it, which alone is refused. A lock of so
+// many rows that this takes until the deadline refuses those that are left.
+func (l *lane) goAround(ctx context.Context, rows []*row, deadline time.Time) {
+	if len(rows) == 1 {
+		l.c.opts.Logger.Warn("refused a purchase for a lock")
+		l.refuse(rows)
+		return
+	}
+	early, late := halves(rows)
+	l.writeBy(ctx, early, deadline)
+	l.writeBy(ctx, late, deadline)
+}
+
+// halves copies the two halves of rows, whose memory the lane uses again.
+func halves(rows []*row) (early, late []*row) {
 	half := len(rows) / 2
-	later := append([]*row(nil), rows[half:]...)
-	l.write(ctx, append([]*row(nil), rows[:half]...))
-	l.write(ctx, later)
+	return slices.Clone(rows[:half]), slices.Clone(rows[half:])
 }
 
 // refuse answers rows of which nothing was recorded.
