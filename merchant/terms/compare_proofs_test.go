@@ -205,6 +205,71 @@ func (p *part) anyWorse(b *box, x []int64, from int) []int64 {
 	return nil
 }
 
+// A counterexample that tightening a box leaves out has one fen too much.
+func TestTighten(t *testing.T) {
+	t.Parallel()
+	g := gen{rand.New(rand.NewPCG(27, 1))}
+	cut := 0
+	for range rounds(10_000, 100_000) {
+		side := func() *Terms {
+			d := &Terms{V: 1}
+			for i := range 1 + g.IntN(3) {
+				o := g.offer(i, g.amountBenefit(8))
+				o.Scope.Categories = g.some("a", "b", "c")
+				d.Offers = append(d.Offers, o)
+			}
+			return d
+		}
+		floor, local := side(), side()
+		if g.IntN(3) == 0 {
+			floor, local = g.crossed()
+		}
+		k := newComparer(compiled(t, local), compiled(t, floor))
+		kinds := k.allKinds(k.local.excl, k.floor.excl)
+		p := k.newPart(kinds, k.local.excl, k.floor.excl)
+		lo, hi := make([]int64, len(kinds)), make([]int64, len(kinds))
+		for i := range kinds {
+			lo[i] = g.Int64N(3)
+			hi[i] = lo[i] + g.Int64N(4)
+		}
+		b := newBox(clone(lo), clone(hi))
+		b.limit = MaxBasketFen
+		held := p.tighten(b)
+		p.everyWorse(lo, hi, clone(lo), 0, func(x []int64) {
+			in := held
+			for i := range x {
+				in = in && x[i] >= b.lo[i] && x[i] <= b.hi[i]
+			}
+			if in {
+				return
+			}
+			cut++
+			for i := range x {
+				if x[i] > 0 && p.worse(with(x, i, x[i]-1)) {
+					return
+				}
+			}
+			t.Fatalf("%v left out: box %v to %v kinds %v local %s floor %s", x, lo, hi, kinds, show(local), show(floor))
+		})
+	}
+	if cut < 1000 {
+		t.Errorf("only %d left out", cut)
+	}
+}
+
+// everyWorse walks the counterexamples from lo to hi.
+func (p *part) everyWorse(lo, hi, x []int64, from int, do func([]int64)) {
+	if from == len(x) {
+		if p.worse(x) {
+			do(x)
+		}
+		return
+	}
+	for x[from] = lo[from]; x[from] <= hi[from]; x[from]++ {
+		p.everyWorse(lo, hi, x, from+1, do)
+	}
+}
+
 // Chains of steps that are said to leave no more payable leave no more.
 func TestChains(t *testing.T) {
 	t.Parallel()
