@@ -59,7 +59,10 @@ type Comparison struct {
 // Limits are compared as documents: in any state of usage a local offer counts
 // only while a floor offer is available whose limits imply every limit of the
 // local one; the floor's offers with limits may be used up or not, and a limit
-// in fen bounds the discount of one purchase. Funding does not matter: the
+// in fen bounds the discount of one purchase. Where a local offer stacks, one more
+// of them can cost the member the threshold behind it; so a local offer with
+// limits that none of the floor's imply then may be there or not, either must do,
+// and what is only found with it there is Undecided. Funding does not matter: the
 // member gets the same.
 //
 // NotWorse and Worse are always right. The answer is exact, and the
@@ -77,13 +80,16 @@ func Compare(local, floor *Compiled) Comparison {
 // only, such as those in which a contract and a floor are both in force. A zero
 // time is no bound.
 func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
-	k := newComparer(local, floor)
 	out := Comparison{Verdict: NotWorse}
+	if identical(local, floor) {
+		return out
+	}
+	k := newComparer(local, floor)
 	var open *answer
 	var openCase scenario
 	found := answer{amount: MaxBasketFen + 1}
 	var foundCase scenario
-	cases, complete := k.scenarios(from, until)
+	cases, extras, complete := k.scenarios(from, until)
 	for _, s := range cases {
 		a := k.solve(s.local, s.floor, found.amount-1)
 		switch a.verdict {
@@ -99,10 +105,13 @@ func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
 			}
 		}
 	}
+	if found.amount > MaxBasketFen && open == nil {
+		open, openCase = k.solveExtras(extras)
+	}
 	switch {
 	case found.amount <= MaxBasketFen:
 		k.report(&out, foundCase, found)
-		out.Smallest = found.smallest && open == nil
+		out.Smallest = found.smallest && open == nil && len(extras) == 0 && complete
 	case open != nil:
 		out.Verdict = Undecided
 		out.Offers = k.names(openCase)
@@ -110,7 +119,7 @@ func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
 	case !complete:
 		out.Verdict = Undecided
 		out.Offers = k.limited()
-		out.Reason = "底线中的限次限额组合过多，请简化所列优惠"
+		out.Reason = "限次限额组合过多，请简化所列优惠"
 	}
 	out.Boxes = k.boxes
 	return out

@@ -12,35 +12,39 @@ type scenario struct {
 	local, floor mask
 	at           moment
 	holder       Holder
+	// least are those of local that the floor's limits imply or that have none.
+	least mask
 }
-
-// maxLimitClasses bounds the differently limited floor offers whose states of
-// usage are gone through.
-const maxLimitClasses = 8
 
 // scenarios are all combinations that can matter, each set of available offers
 // once; of two where one has no more local and no fewer floor offers only that
-// one is kept, if no offer stacks. It reports false if there were too many.
-func (k *comparer) scenarios(from, until time.Time) ([]scenario, bool) {
+// one is kept, if no offer stacks. Extras are those with more local offers than
+// need be there, see usageStates. It reports false if there were too many.
+func (k *comparer) scenarios(from, until time.Time) (out, extras []scenario, complete bool) {
 	usage, complete := k.usageStates()
 	type pair struct{ local, floor mask }
-	seen := map[pair]bool{}
-	var out []scenario
+	seen, seenExtra := map[pair]bool{}, map[[3]mask]bool{}
 	holders := k.holders()
 	for _, m := range k.moments(from, until) {
 		for _, h := range holders {
 			for _, u := range usage {
 				p := pair{m.local & h.local & u.local, m.floor & h.floor & u.floor}
-				if p.floor == 0 || seen[p] {
-					continue
+				least := m.local & h.local & u.least
+				s := scenario{p.local, p.floor, m.at, h.holder, least}
+				switch id := [3]mask{p.local, p.floor, least}; {
+				case p.floor == 0:
+				case least != p.local && !seenExtra[id]:
+					seenExtra[id] = true
+					extras = append(extras, s)
+				case least == p.local && !seen[p]:
+					seen[p] = true
+					out = append(out, s)
 				}
-				seen[p] = true
-				out = append(out, scenario{p.local, p.floor, m.at, h.holder})
 			}
 		}
 	}
 	if len(k.local.stack)+len(k.floor.stack) > 0 {
-		return out, complete
+		return out, extras, complete
 	}
 	// Hardest first, so that the smaller ones fall away.
 	slices.SortStableFunc(out, func(a, b scenario) int {
@@ -55,7 +59,7 @@ func (k *comparer) scenarios(from, until time.Time) ([]scenario, bool) {
 			kept = append(kept, s)
 		}
 	}
-	return kept, complete
+	return kept, nil, complete
 }
 
 // moments are one moment for each set of offers that calendars leave active.
@@ -65,7 +69,7 @@ func (k *comparer) moments(from, until time.Time) []scenario {
 		lo = momentOf(from)
 	}
 	if !until.IsZero() {
-		hi = momentOf(until.Add(-time.Second))
+		hi = momentOf(until.Add(-1))
 	}
 	minutes := k.minuteBreaks(lo, hi)
 	type pair struct{ local, floor mask }
@@ -226,89 +230,4 @@ func eligibleFor(c *Compiled, h Holder) mask {
 		}
 	}
 	return m
-}
-
-// usageStates are the sets of offers that usage leaves: every floor offer with
-// limits is there or used up; a local offer is there if its limits are implied
-// by those of a floor offer that is, or if it has none.
-func (k *comparer) usageStates() ([]scenario, bool) {
-	var free, unlimited mask
-	for i := range k.local.offers {
-		if len(k.local.offers[i].limits) == 0 {
-			free |= 1 << i
-		}
-	}
-	var classes []scenario // floor offers with the same implied local ones
-	for j := range k.floor.offers {
-		if len(k.floor.offers[j].limits) == 0 {
-			unlimited |= 1 << j
-			continue
-		}
-		implied := free
-		for i := range k.local.offers {
-			if impliesAll(k.floor.offers[j].limits, k.local.offers[i].limits) {
-				implied |= 1 << i
-			}
-		}
-		same := slices.IndexFunc(classes, func(s scenario) bool { return s.local == implied })
-		// A stackable offer can be worth more to the member when another one is
-		// used up, so each is a class of its own then.
-		if same < 0 || len(k.floor.stack) > 0 || len(k.local.stack) > 0 {
-			classes = append(classes, scenario{local: implied, floor: 1 << j})
-		} else {
-			classes[same].floor |= 1 << j
-		}
-	}
-	complete := len(classes) <= maxLimitClasses
-	n := min(len(classes), maxLimitClasses)
-	var out []scenario
-	for sub := range 1 << n {
-		s := scenario{local: free, floor: unlimited}
-		for c := range n {
-			if sub>>c&1 == 1 {
-				s.local |= classes[c].local
-				s.floor |= classes[c].floor
-			}
-		}
-		out = append(out, s)
-	}
-	return out, complete
-}
-
-// impliesAll says whether limits f of a floor offer imply every limit of l: a
-// card that f still allows has used l no more than l allows.
-func impliesAll(f, l []Limit) bool {
-	for _, want := range l {
-		if want.Uses > 0 && !slices.ContainsFunc(f, func(have Limit) bool {
-			return have.Uses > 0 && have.Uses*periodsIn(have.Per, want.Per) <= want.Uses
-		}) {
-			return false
-		}
-		if want.Fen > 0 && !slices.ContainsFunc(f, func(have Limit) bool {
-			return have.Fen > 0 && have.Fen*periodsIn(have.Per, want.Per) <= want.Fen
-		}) {
-			return false
-		}
-	}
-	return true
-}
-
-// periodsIn is the most periods of kind p that one of kind whole touches; more
-// than any limit allows if unbounded.
-func periodsIn(p, whole Period) int64 {
-	const unbounded = 1 << 31
-	switch {
-	case p == whole, p == PerContract, p == PerMonth && whole == PerDay, p == PerWeek && whole == PerDay:
-		return 1
-	case whole == PerContract:
-		return unbounded
-	case p == PerMonth: // a week touches two months
-		return 2
-	case p == PerWeek: // a month touches six weeks
-		return 6
-	case whole == PerWeek:
-		return 7
-	default:
-		return 31
-	}
 }

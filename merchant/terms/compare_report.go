@@ -126,13 +126,8 @@ func (k *comparer) names(s scenario) []string {
 	return out
 }
 
-// limited are the floor's offers with limits.
+// limited are the offers with limits, the local ones first.
 func (k *comparer) limited() []string {
-	var out []string
-	for i := range k.floor.doc {
-		if len(k.floor.doc[i].Limits) > 0 {
-			out = append(out, k.floor.doc[i].ID)
-		}
-	}
-	return out
+	s := scenario{local: limitedOf(k.local), floor: limitedOf(k.floor)}
+	return k.names(s)
 }

@@ -7,7 +7,10 @@ import "math/bits"
 // by proofs that need no search, and over one scope by intervals of the sum.
 
 func (k *comparer) solveStacked(local, floor mask) answer {
-	if k.same(local, floor) || k.chained(local, floor) {
+	// What is left of a limit in fen may be any part of it, and only chained holds
+	// for each.
+	partly := local&limitedFen(k.local) != 0 || floor&limitedFen(k.floor) != 0
+	if !partly && k.same(local, floor) || k.chained(local, floor) {
 		return answer{verdict: NotWorse, smallest: true}
 	}
 	kinds := k.allKinds(local, floor)
@@ -22,7 +25,7 @@ func (k *comparer) solveStacked(local, floor mask) answer {
 		switch {
 		case b <= MaxBasketFen && (out.verdict != Worse || b < out.amount):
 			out = answer{verdict: Worse, amount: b, lines: []place{{region: d.region, amount: b}}, smallest: len(kinds) == 1}
-		case b > MaxBasketFen && !s.spent() && len(kinds) == 1:
+		case b > MaxBasketFen && !s.spent() && len(kinds) == 1 && !partly:
 			out = answer{verdict: NotWorse, smallest: true}
 		}
 	}
