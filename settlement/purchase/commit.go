@@ -176,7 +176,7 @@ func (c *Committer) Commit(ctx context.Context, client *Client, req *CommitReque
 	case <-ctx.Done():
 		if r.leave() {
 			c.flights.leave(r)
-			err := &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+			err := overloaded(nil)
 			c.metrics.outcomes.count(err)
 			return Receipt{}, err
 		}
@@ -227,7 +227,7 @@ func (c *Committer) enqueue(r *row) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.closed {
-		return &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+		return overloaded(nil)
 	}
 	if !c.flights.take(r) {
 		return ErrKeyInFlight
@@ -237,7 +237,7 @@ func (c *Committer) enqueue(r *row) error {
 		return nil
 	default:
 		c.flights.leave(r)
-		return &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+		return overloaded(nil)
 	}
 }
 

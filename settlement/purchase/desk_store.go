@@ -29,27 +29,53 @@ type undoState struct {
 // errTryAgain: a race that the next attempt sees the outcome of.
 var errTryAgain = errors.New("purchase: try again")
 
-// inTx runs fn in a transaction, again if it lost a race, and tells a lost
-// connection at COMMIT as ErrOutcomeUnknown: the same key again gets the answer.
+// inTx runs fn in a transaction, again if it lost a race. A connection lost at
+// COMMIT is told as ErrOutcomeUnknown, where the same key again gets the answer;
+// lost before, a lock not had in time and races lost again and again as
+// ErrOverloaded.
 func (d *Desk) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
 	for attempt := 0; ; attempt++ {
 		err := d.once(ctx, fn)
-		if attempt == 4 || !errors.Is(err, errTryAgain) && faultOf(err) != faultConflict {
+		switch {
+		case errors.Is(err, ErrOutcomeUnknown), errors.Is(err, ErrOverloaded):
 			return err
+		case isFault(err, faultLocked):
+			return overloaded(err)
+		case !errors.Is(err, errTryAgain) && !isFault(err, faultConflict):
+			return away(err)
+		case attempt == 4:
+			return overloaded(err)
 		}
 	}
 }
 
+// isFault says whether err is the server's, of that sort.
+func isFault(err error, f fault) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && faultOf(err) == f
+}
+
+// deskSettings hold for a transaction of the desk: a till waits for a lock, and
+// a node that hangs holds its own, no longer than this.
+const deskSettings = `SELECT set_config('lock_timeout', '4s', true),
+	set_config('idle_in_transaction_session_timeout', '15s', true)`
+
 func (d *Desk) once(ctx context.Context, fn func(pgx.Tx) error) error {
 	tx, err := d.db.Begin(ctx)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
 	if err != nil {
-		return fmt.Errorf("purchase: begin: %w", err)
+		return overloaded(err)
 	}
 	defer func() {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		_ = tx.Rollback(back)
 	}()
+	if _, err := tx.Exec(ctx, deskSettings); err != nil {
+		return fmt.Errorf("purchase: begin: %w", err)
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}

@@ -203,7 +203,7 @@ func halves(rows []*row) (early, late []*row) {
 // refuse answers rows of which nothing was recorded.
 func (l *lane) refuse(rows []*row) {
 	for _, r := range rows {
-		r.err = &Refusal{Err: ErrOverloaded, RetryAfter: retryAfter}
+		r.err = overloaded(nil)
 		l.c.answer(r)
 	}
 }

@@ -65,7 +65,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// findStored reads one purchase or tombstone; ErrNotFound if there is none.
+// findStored reads one purchase or tombstone; ErrNotFound if there is none,
+// ErrOverloaded if the database is away.
 func findStored(ctx context.Context, db querier, where string, args ...any) (*stored, error) {
 	var p stored
 	var applied, lines []byte
@@ -83,7 +84,7 @@ func findStored(ctx context.Context, db querier, where string, args ...any) (*st
 		err = json.Unmarshal(lines, &p.lines)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("purchase: read: %w", err)
+		return nil, away(fmt.Errorf("purchase: read: %w", err))
 	}
 	p.at = p.at.UTC()
 	return &p, nil

@@ -81,7 +81,8 @@ func NewVerifier(o VerifierOptions) *Verifier {
 //  6. the basket: terms.ErrAmount.
 //
 // So a caller who has not proved a code learns nothing of any card, only about
-// itself. Refusals that pass with time come as a *Refusal with RetryAfter.
+// itself. Refusals that pass with time come as a *Refusal with RetryAfter;
+// among them ErrOverloaded for a typed number while the database is away.
 func (v *Verifier) Verify(ctx context.Context, c *Client, req *VerifyRequest, ans *VerifyAnswer) error {
 	now := v.Clock()
 	ans.reset()
@@ -183,7 +184,7 @@ func (v *Verifier) prove(ctx context.Context, c *Client, text string, ans *Verif
 			return code, card.ErrCodeInvalid
 		}
 		if err != nil {
-			return code, err
+			return code, away(err)
 		}
 		code.Serial = serial
 		ans.serial = serial
