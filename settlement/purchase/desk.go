@@ -224,7 +224,7 @@ func (s *undoState) apply(ctx context.Context, tx pgx.Tx, w *undoWork) (UndoAnsw
 	if err != nil {
 		return UndoAnswer{}, err
 	}
-	if s.tailOver {
+	if s.tailOver && u.kind != kindReversal { // a till's lost answer is no refund
 		return UndoAnswer{}, ErrRefundTailOver
 	}
 	p := s.p

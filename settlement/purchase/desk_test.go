@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"unioncard/merchant"
 )
@@ -107,6 +108,12 @@ func TestRefundTail(t *testing.T) {
 	w.wantErr(err, ErrRefundTailOver)
 	_, err = w.desk.Void(w.ctx, c, r.ID, "v", "", "x")
 	w.wantErr(err, ErrRefundTailOver)
+	// A till that lost its answer on the contract's last day is to be made good.
+	reversed, err := w.desk.Reverse(w.ctx, c, "k")
+	w.must(err)
+	if reversed.ReturnedFen != 6_000 {
+		t.Errorf("reversal after the tail: %+v", reversed)
+	}
 	again, err := w.refund(c, r.ID, "r1", 3_000)
 	w.must(err)
 	if !again.Replayed {
@@ -199,8 +206,85 @@ func TestReverse(t *testing.T) {
 	w.must(err)
 	b, err := w.desk.Reverse(w.ctx, c, "voided")
 	w.must(err)
-	if !b.Found || b.State != StateVoided || b.ReturnedFen != 0 {
+	if !b.Found || b.State != StateReversed || b.ReturnedFen != 0 || b.GivenBackFen != 0 {
 		t.Errorf("reversal of a voided purchase: %+v", b)
+	}
+}
+
+// TestReversedStaysReversed: once a reversal was answered, nobody is told that the
+// purchase stands, also if nothing was left of it; and the money stays as it was.
+func TestReversedStaysReversed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: limited})
+	c := w.till(1)
+	for name, undo := range map[string]func(Receipt) error{
+		"voided": func(r Receipt) error {
+			_, err := w.desk.Void(w.ctx, c, r.ID, "v", "7", "输错")
+			return err
+		},
+		"refunded": func(r Receipt) error {
+			_, err := w.refund(c, r.ID, "r", r.PayableFen)
+			w.ago(r.ID, 5) // long after a reversal could give back anything
+			return err
+		},
+	} {
+		token := w.stepQuote(c, 3, int64(len(name)), 12_000)
+		r, err := w.commit(c, name, token)
+		w.must(err)
+		w.must(undo(r))
+		first, err := w.desk.Reverse(w.ctx, c, name)
+		w.must(err)
+		want := ReversalAnswer{Found: true, UndoAnswer: UndoAnswer{PurchaseID: r.ID, Seq: 2, State: StateReversed}}
+		if diff := cmp.Diff(want, first, cmpopts.IgnoreFields(UndoAnswer{}, "At")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		again, err := w.desk.Reverse(w.ctx, c, name)
+		w.must(err)
+		first.Replayed = true
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("%s, repeated (-first +again):\n%s", name, diff)
+		}
+		_, err = w.commit(c, name, token)
+		w.wantErr(err, ErrKeyReversed)
+		got, err := w.desk.Get(w.ctx, c, r.ID)
+		w.must(err)
+		if got.ReturnedFen != r.PayableFen || got.GivenBackFen != r.DiscountFen {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if n := w.count(`SELECT coalesce(sum(uses + used_fen), 0)::bigint FROM usage`); n != 0 {
+		t.Errorf("usage of %d left", n)
+	}
+}
+
+// TestDeskWaitsNoLonger: every transaction of the desk has its time limits, and a
+// lock not had in time is no internal error.
+func TestDeskWaitsNoLonger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{idle: true})
+	var lock, idle string
+	w.must(w.desk.inTx(w.ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(w.ctx, `SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')`).Scan(&lock, &idle)
+	}))
+	if lock != "4s" || idle != "15s" {
+		t.Errorf("lock timeout %s, idle timeout %s", lock, idle)
+	}
+	holder, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	defer func() { _ = holder.Rollback(w.ctx) }()
+	_, err = holder.Exec(w.ctx, `LOCK cards`)
+	w.must(err)
+	tries := 0
+	w.wantErr(w.desk.inTx(w.ctx, func(tx pgx.Tx) error {
+		tries++
+		if _, err := tx.Exec(w.ctx, `SET LOCAL lock_timeout = '20ms'`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(w.ctx, `LOCK cards`)
+		return err
+	}), ErrOverloaded)
+	if tries != 1 {
+		t.Errorf("%d tries", tries)
 	}
 }
 

@@ -83,7 +83,7 @@ func (m *model) refundLine(i int, qty int64) error {
 }
 
 func (m *model) undoAll(to State) error {
-	if !m.live() {
+	if !m.live() && (to != StateReversed || m.state == StateReversed) {
 		return ErrPurchaseUndone
 	}
 	m.note(m.r.PayableFen-total(m.paid), m.r.DiscountFen-total(m.taken))
@@ -144,8 +144,8 @@ func TestMoneyAgainstModel(t *testing.T) {
 			},
 			"reverse": func(rt *rapid.T) {
 				m := pick(rt, bought)
-				if !m.live() {
-					rt.Skip("undone already")
+				if m.state == StateReversed {
+					rt.Skip("reversed already, which repeats its answer")
 				}
 				a, err := w.desk.Reverse(w.ctx, w.till(1), m.r.Key)
 				m.compare(rt, a.UndoAnswer, err, m.undoAll(StateReversed))

@@ -13,7 +13,9 @@ import (
 // client: a purchase there is undone; where there is none, a tombstone takes the
 // key, so that none can come. It is idempotent by the key itself. It works until
 // the end of the business day after the purchase's (ErrReversalTooLate) and
-// posts to the present day, as an adjustment if the purchase's day is closed.
+// posts to the present day, as an adjustment if the purchase's day is closed. Of
+// a purchase that was voided or refunded whole it gives back nothing, at any time,
+// but from then on the key is reversed.
 func (d *Desk) Reverse(ctx context.Context, c *Client, key string) (a ReversalAnswer, err error) {
 	defer func() { d.count(kindReversal, err) }()
 	if err := CheckKey(key); err != nil {
@@ -51,17 +53,14 @@ func (d *Desk) reverseTx(ctx context.Context, tx pgx.Tx, c *Client, key string) 
 	if err != nil {
 		return ReversalAnswer{}, err
 	}
-	switch p = s.p; p.state {
-	case StateReversed:
+	if p = s.p; p.state == StateReversed {
 		return lastReversal(ctx, tx, p)
-	case StateVoided, StateRefunded:
-		return ReversalAnswer{Found: true, UndoAnswer: UndoAnswer{PurchaseID: p.id, State: p.state, At: s.now}}, nil
 	}
 	w := &undoWork{client: c, id: p.id, kind: kindReversal}
 	w.hash = hashUndo(w, 0, nil)
 	w.compute = func(s *undoState) (undoing, error) {
 		u, err := s.p.undoAll(kindReversal)
-		if err == nil && s.today > s.p.day+1 {
+		if err == nil && !s.p.undone() && s.today > s.p.day+1 {
 			err = ErrReversalTooLate
 		}
 		return u, err

@@ -55,6 +55,10 @@ var moves = map[State]map[action]State{
 		actVoid: StateVoided, actReverse: StateReversed,
 		actRefund: StatePartiallyRefunded, actRefundRest: StateRefunded,
 	},
+	// Nothing is left to give back; but who was told that the key is reversed must
+	// never be told that the purchase stands.
+	StateVoided:   {actReverse: StateReversed},
+	StateRefunded: {actReverse: StateReversed},
 }
 
 // move returns the state after the action, or ErrPurchaseUndone.

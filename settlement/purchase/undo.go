@@ -131,6 +131,9 @@ func (u *undoing) rest(p *stored) (err error) {
 	return err
 }
 
+// undone says whether nothing is left to give back.
+func (p *stored) undone() bool { return p.returned == p.payable() && p.givenBack == p.discount }
+
 // full says whether nothing is left of the purchase.
 func (u *undoing) full(p *stored) bool {
 	return p.returned+u.returned == p.payable() && p.givenBack+u.givenBack == p.discount
@@ -154,6 +157,9 @@ type usageBack struct {
 // usageBack lists the usage rows, in their locking order: amounts come back in
 // proportion and in the purchase's own period, uses only with the last fen.
 func (u *undoing) usageBack(p *stored) (back []usageBack) {
+	if p.undone() { // all of it is back
+		return nil
+	}
 	for _, o := range p.applied {
 		b := usageBack{fen: share(o.Fen, p.givenBack+u.givenBack, p.discount) - share(o.Fen, p.givenBack, p.discount)}
 		if u.full(p) {
