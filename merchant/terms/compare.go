@@ -84,7 +84,13 @@ func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
 	if identical(local, floor) {
 		return out
 	}
-	k := newComparer(local, floor)
+	k, ok := newComparer(local, floor)
+	if !ok {
+		out.Verdict = Undecided
+		out.Offers = k.names(scenario{local: allOf(local), floor: allOf(floor)})
+		out.Reason = "优惠所列品类与商品的组合过多，系统无法比较，请简化所列优惠"
+		return out
+	}
 	var open *answer
 	var openCase scenario
 	found := answer{amount: MaxBasketFen + 1}

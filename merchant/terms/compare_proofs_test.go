@@ -157,7 +157,7 @@ func TestBoxes(t *testing.T) {
 				local.Offers[i].ID = string(rune('a' + i))
 			}
 		}
-		k := newComparer(compiled(t, local), compiled(t, floor))
+		k, _ := newComparer(compiled(t, local), compiled(t, floor))
 		kinds := k.allKinds(k.local.excl, k.floor.excl)
 		p := k.newPart(kinds, k.local.excl, k.floor.excl)
 		lo, hi := make([]int64, len(kinds)), make([]int64, len(kinds))
@@ -224,7 +224,7 @@ func TestTighten(t *testing.T) {
 		if g.IntN(3) == 0 {
 			floor, local = g.crossed()
 		}
-		k := newComparer(compiled(t, local), compiled(t, floor))
+		k, _ := newComparer(compiled(t, local), compiled(t, floor))
 		kinds := k.allKinds(k.local.excl, k.floor.excl)
 		p := k.newPart(kinds, k.local.excl, k.floor.excl)
 		lo, hi := make([]int64, len(kinds)), make([]int64, len(kinds))

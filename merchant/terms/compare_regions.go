@@ -8,14 +8,22 @@ type region struct {
 	category, name string
 }
 
-// regions are all kinds of line there can be.
-func (k *comparer) findRegions() []region {
+// maxPairs bounds the classes of categories times those of SKUs, each pair of
+// which is looked at. A document of a merchant has tens.
+const maxPairs = 50_000
+
+// findRegions are all kinds of line there can be; false if there are too many to
+// look at. Without prices, SKUs are told apart by scopes only.
+func (k *comparer) findRegions(prices bool) ([]region, bool) {
 	cats := representatives(k.catNames(), func(c string) [4]mask {
 		li, fi := k.local.scopes.cats.find(c), k.floor.scopes.cats.find(c)
 		return [4]mask{at(k.local.scopes.catIn, li), at(k.local.scopes.catOut, li),
 			at(k.floor.scopes.catIn, fi), at(k.floor.scopes.catOut, fi)}
 	})
-	skus := k.skuClasses()
+	skus := k.skuClasses(prices)
+	if len(cats)*len(skus) > maxPairs {
+		return nil, false
+	}
 	type key struct {
 		local, floor mask
 		prices       string
@@ -34,7 +42,7 @@ func (k *comparer) findRegions() []region {
 			}
 		}
 	}
-	return out
+	return out, true
 }
 
 func at(s []mask, i int) mask {
@@ -88,7 +96,11 @@ func representatives[K comparable](names []string, class func(string) K) []strin
 // skuClass is a SKU that stands for all with the same scopes and unit prices.
 type skuClass struct{ name, prices string }
 
-func (k *comparer) skuClasses() []skuClass {
+func (k *comparer) skuClasses(prices bool) []skuClass {
+	pricesOf := func(string) string { return "" }
+	if prices {
+		pricesOf = k.pricesOf
+	}
 	names := append([]string{""}, k.local.scopes.skus.names...)
 	names = append(names, k.floor.scopes.skus.names...)
 	names = append(names, unnamed(names))
@@ -100,10 +112,10 @@ func (k *comparer) skuClasses() []skuClass {
 	reps := representatives(names, func(s string) class {
 		li, fi := k.local.scopes.skus.find(s), k.floor.scopes.skus.find(s)
 		return class{[4]mask{at(k.local.scopes.skuIn, li), at(k.local.scopes.skuOut, li),
-			at(k.floor.scopes.skuIn, fi), at(k.floor.scopes.skuOut, fi)}, k.pricesOf(s)}
+			at(k.floor.scopes.skuIn, fi), at(k.floor.scopes.skuOut, fi)}, pricesOf(s)}
 	})
 	for _, n := range reps {
-		out = append(out, skuClass{n, k.pricesOf(n)})
+		out = append(out, skuClass{n, pricesOf(n)})
 	}
 	return out
 }

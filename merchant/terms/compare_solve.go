@@ -45,13 +45,15 @@ type function struct {
 
 func (g *function) value(sum int64) int64 { return min(g.benefit.ofAmount(sum), g.cap) }
 
-func newComparer(local, floor *Compiled) *comparer {
+// newComparer reports false if there are too many kinds of line.
+func newComparer(local, floor *Compiled) (*comparer, bool) {
 	k := &comparer{local: local, floor: floor, memo: map[[2]mask]answer{}, work: make([]work, MaxOffers)}
 	k.l, k.f = functionsOf(local), functionsOf(floor)
-	k.regions = k.findRegions()
+	var ok bool
+	k.regions, ok = k.findRegions(true)
 	k.crossing, _ = relations(len(local.offers), k.regions, func(r *region) mask { return r.local })
 	_, k.nesting = relations(len(floor.offers), k.regions, func(r *region) mask { return r.floor })
-	return k
+	return k, ok
 }
 
 func functionsOf(c *Compiled) []function {
@@ -136,6 +138,7 @@ type kind struct {
 func (k *comparer) allKinds(local, floor mask) []kind {
 	var out []kind
 	seen := map[[2]mask]bool{}
+	k.effort += len(k.regions)
 	for i := range k.regions {
 		r := &k.regions[i]
 		d := kind{r.local & local, r.floor & floor, r}

@@ -125,7 +125,11 @@ func (c *Compiled) checkCrossing() error {
 		return nil
 	}
 	k := &comparer{local: c, floor: c}
-	crossing, nesting := relations(len(c.offers), k.findRegions(), func(r *region) mask { return r.local })
+	regions, ok := k.findRegions(false)
+	if !ok {
+		return invalid("offers: more than %d combinations of differently treated categories and SKUs", maxPairs)
+	}
+	crossing, nesting := relations(len(c.offers), regions, func(r *region) mask { return r.local })
 	for rest := c.excl; rest != 0; {
 		group, crossed := rest&-rest, false
 		for edge := group; edge != 0; {
