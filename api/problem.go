@@ -12,6 +12,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/strictjson"
 	"unioncard/api/terminal"
+	"unioncard/merchant"
 	"unioncard/settlement/purchase"
 )
 
@@ -39,8 +40,22 @@ type problems struct {
 	logger *slog.Logger
 }
 
-// find returns the problem for err; what is not in the table is internal.
+// find returns the problem for err; what is not in the table is internal. An
+// error of a database that is away is ErrOverloaded: nothing was done, and later
+// it may work. A COMMIT whose answer was lost is none of these: the domain says
+// ErrOutcomeUnknown, which has a row.
 func (p *problems) find(err error) *problem {
+	if pr := p.row(err); pr != nil {
+		return pr
+	}
+	if merchant.Unavailable(err) {
+		return p.row(exchange.ErrOverloaded)
+	}
+	return &internal
+}
+
+// row is find in the table alone, nil if err has no row.
+func (p *problems) row(err error) *problem {
 	for i := range p.rows {
 		for _, e := range p.rows[i].errs {
 			if errors.Is(err, e) {
@@ -48,7 +63,7 @@ func (p *problems) find(err error) *problem {
 			}
 		}
 	}
-	return &internal
+	return nil
 }
 
 // AppendProblem appends err as a problem document and returns its status. An
@@ -56,8 +71,12 @@ func (p *problems) find(err error) *problem {
 // id.
 func (p *problems) AppendProblem(dst []byte, x *exchange.Exchange, err error) ([]byte, int) {
 	pr := p.find(err)
-	if pr == &internal {
+	switch {
+	case pr == &internal:
 		p.logger.LogAttrs(x.Ctx, slog.LevelError, "internal error",
+			slog.String("request_id", x.ID), slog.Any("error", err))
+	case p.row(err) == nil:
+		p.logger.LogAttrs(x.Ctx, slog.LevelWarn, "database away",
 			slog.String("request_id", x.ID), slog.Any("error", err))
 	}
 	dst = appendMember(dst, `{"type":`, "/docs#problem-"+pr.code)

@@ -7,13 +7,16 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,6 +226,10 @@ func TestProblemDocuments(t *testing.T) {
 			AmountFen: 100, DiscountFen: 10, PayableFen: 90,
 		}}, with(base("limit_reached"), "offer", "once", "quote", quote), ""},
 		{merchant.ErrNotFound, base("not_found"), ""},
+		{fmt.Errorf("merchant: use assertion: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}),
+			with(base("overloaded"), "retry_after_s", 1.0), "1"},
+		{fmt.Errorf("%w: %w", purchase.ErrOutcomeUnknown, io.ErrUnexpectedEOF),
+			with(base("outcome_unknown"), "retry_after_s", 2.0), "2"},
 	} {
 		p := testProblems()
 		x := testExchange(p)

@@ -47,6 +47,7 @@ type rig struct {
 	t       testing.TB
 	ctx     context.Context
 	pool    *pgxpool.Pool
+	line    line // to the database
 	url     string
 	handler http.Handler
 	shift   atomic.Int64 // how far the service's clock is ahead of the real one, ns
@@ -73,7 +74,8 @@ func (r *rig) pass(d time.Duration) { r.shift.Add(int64(d)) }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, ctx: t.Context(), pool: pgtest.New(t)}
+	r := &rig{t: t, ctx: t.Context()}
+	r.pool = r.line.through(t, pgtest.New(t))
 	r.cards = card.NewStore(r.pool, card.StoreOptions{})
 	r.shops = merchant.NewStore(r.pool, r.now)
 	var err error
