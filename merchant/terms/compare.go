@@ -97,6 +97,12 @@ func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
 	var foundCase scenario
 	cases, extras, complete := k.scenarios(from, until)
 	for _, s := range cases {
+		if k.effort > maxEffort {
+			if open == nil {
+				open, openCase = &answer{verdict: Undecided}, s
+			}
+			break
+		}
 		a := k.solve(s.local, s.floor, found.amount-1)
 		switch a.verdict {
 		case Worse:

@@ -75,14 +75,14 @@ func (p *part) tightest(around mask, f []piece, s kindSet, from, to int64) mask 
 	alone, size := mask(0), maxKinds+1
 	for m := around; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(m)
-		if n := bits.OnesCount64(p.lin[i] & s); n < size && firstWorse(p.k.l[i].pieces, f, from, to) == never {
+		if n := bits.OnesCount64(p.lin[i] & s); n < size && firstWorse(p.k.l[i].pieces, f, from, to, &p.k.effort) == never {
 			alone, size = 1<<i, n
 		}
 	}
 	if alone != 0 || around == 0 {
 		return alone
 	}
-	if firstAbove(piecesOf(p.k.l, around), f, from, to) == never {
+	if firstAbove(piecesOf(p.k.l, around), f, from, to, &p.k.effort) == never {
 		return around
 	}
 	return 0

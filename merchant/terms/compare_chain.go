@@ -57,10 +57,10 @@ type form struct{ bp, off, step int64 }
 
 // forms are the forms of the chain's steps on the sums a..b, those that give
 // nothing left out; false if some step has more than one.
-func (c *chain) forms(a, b int64, out []form) ([]form, bool) {
+func (c *chain) forms(a, b int64, out []form, effort *int) ([]form, bool) {
 	var first form
 	if len(c.exclusive) > 0 {
-		i := c.leader(a, b)
+		i := c.leader(a, b, effort)
 		if i < 0 {
 			return nil, false
 		}
@@ -87,7 +87,7 @@ func (c *chain) forms(a, b int64, out []form) ([]form, bool) {
 }
 
 // leader is the exclusive offer that gives most all over a..b, or -1.
-func (c *chain) leader(a, b int64) int {
+func (c *chain) leader(a, b int64, effort *int) int {
 	best := 0
 	for i := range c.exclusive {
 		if c.exclusive[i].value(b) > c.exclusive[best].value(b) {
@@ -95,7 +95,7 @@ func (c *chain) leader(a, b int64) int {
 		}
 	}
 	for i := range c.exclusive {
-		if i != best && firstWorse(c.exclusive[best].pieces, c.exclusive[i].pieces, a, b) != never {
+		if i != best && firstWorse(c.exclusive[best].pieces, c.exclusive[i].pieces, a, b, effort) != never {
 			return -1
 		}
 	}
@@ -207,8 +207,8 @@ func (s *chainScan) first(a, b int64) int64 {
 		return a
 	}
 	var okL, okF bool
-	if s.lf, okL = s.l.forms(a, b, s.lf[:0]); okL {
-		if s.ff, okF = s.f.forms(a, b, s.ff[:0]); okF && (outdoes(s.lf, s.ff) || below(s.lf, s.ff, a, b)) {
+	if s.lf, okL = s.l.forms(a, b, s.lf[:0], s.effort); okL {
+		if s.ff, okF = s.f.forms(a, b, s.ff[:0], s.effort); okF && (outdoes(s.lf, s.ff) || below(s.lf, s.ff, a, b)) {
 			return never
 		}
 	}

@@ -67,13 +67,14 @@ func (b *benefit) pieces(capFen int64) []piece {
 }
 
 // firstWorse is the first sum in from..to at which l gives less than f, or
-// never. Both cover the whole range of sums.
-func firstWorse(l, f []piece, from, to int64) int64 {
+// never. Both cover the whole range of sums. What it walks is added to effort.
+func firstWorse(l, f []piece, from, to int64, effort *int) int64 {
 	i := pieceAt(l, from)
 	j := pieceAt(f, from)
 	for from <= to && i < len(l) && j < len(f) {
 		end := min(l[i].to, f[j].to, to)
-		if b := l[i].firstWorse(&f[j], from, end); b <= end {
+		*effort++
+		if b := l[i].firstWorse(&f[j], from, end, effort); b <= end {
 			return b
 		}
 		from = end + 1
@@ -94,7 +95,7 @@ func pieceAt(p []piece, b int64) int {
 // firstWorse is the first sum in a..b, within both pieces, at which l gives
 // less than f, or never. What f gives grows only at certain sums and l never
 // shrinks, so it is a itself or one of those.
-func (l *piece) firstWorse(f *piece, a, b int64) int64 {
+func (l *piece) firstWorse(f *piece, a, b int64, effort *int) int64 {
 	if l.value(a) < f.value(a) {
 		return a
 	}
@@ -102,7 +103,7 @@ func (l *piece) firstWorse(f *piece, a, b int64) int64 {
 	switch {
 	case f.bp == 0 && f.step == 0:
 	case l.bp > 0 && f.bp > 0:
-		at = l.percentBelowPercent(f, a, b)
+		at = l.percentBelowPercent(f, a, b, effort)
 	case l.bp > 0:
 		// At f's steps k: ceil(bp*k*step/1e4) < k*off iff k*(1e4*off - bp*step) >= 1e4.
 		if d := wholeBP*f.off - l.bp*f.step; d > 0 {
@@ -111,7 +112,7 @@ func (l *piece) firstWorse(f *piece, a, b int64) int64 {
 	case l.step > 0 && f.bp > 0:
 		at = l.stairsBelowPercent(f, a)
 	case l.step > 0:
-		at = l.stairsBelowStairs(f, a, b)
+		at = l.stairsBelowStairs(f, a, b, effort)
 	case f.bp > 0:
 		at = l.off*wholeBP/f.bp + 1
 	default:
@@ -125,11 +126,12 @@ func (l *piece) firstWorse(f *piece, a, b int64) int64 {
 
 // percentBelowPercent walks the sums at which f gives one fen more. From
 // 1e4/(f.bp-l.bp) on l is below for good, so there are few.
-func (l *piece) percentBelowPercent(f *piece, a, b int64) int64 {
+func (l *piece) percentBelowPercent(f *piece, a, b int64, effort *int) int64 {
 	if l.bp >= f.bp {
 		return never
 	}
 	for at := a; at <= b; at = f.value(at)*wholeBP/f.bp + 1 {
+		*effort++
 		if l.value(at) < f.value(at) {
 			return at
 		}
@@ -149,7 +151,7 @@ func (l *piece) stairsBelowPercent(f *piece, a int64) int64 {
 
 // stairsBelowStairs walks the steps of f. With k*f.step = q*l.step + r, l is
 // below iff r*l.off > k*d, d = l.off*f.step - f.off*l.step; r repeats.
-func (l *piece) stairsBelowStairs(f *piece, a, b int64) int64 {
+func (l *piece) stairsBelowStairs(f *piece, a, b int64, effort *int) int64 {
 	d := l.off*f.step - f.off*l.step
 	first := a/f.step + 1
 	last := b / f.step
@@ -160,6 +162,7 @@ func (l *piece) stairsBelowStairs(f *piece, a, b int64) int64 {
 		last = min(last, first+l.step/gcd(l.step, f.step))
 	}
 	for k := first; k <= last; k++ {
+		*effort++
 		if d > 0 && k*d >= l.off*(l.step-1) {
 			return never
 		}
@@ -179,25 +182,25 @@ func gcd(a, b int64) int64 {
 
 // firstAbove is the first sum in from..to at which f gives more than every one
 // of ls, or never.
-func firstAbove(ls [][]piece, f []piece, from, to int64) int64 {
+func firstAbove(ls [][]piece, f []piece, from, to int64, effort *int) int64 {
 	for from <= to {
-		next := firstWorse(nothing, f, from, to)
+		next := firstWorse(nothing, f, from, to, effort)
 		for _, l := range ls {
 			if next > to {
 				return never
 			}
-			next = firstWorse(l, f, next, to)
+			next = firstWorse(l, f, next, to, effort)
 		}
 		if next > to {
 			return never
 		}
 		// The last of ls is below at next; the others were at earlier sums.
-		again := firstWorse(nothing, f, next, next)
+		again := firstWorse(nothing, f, next, next, effort)
 		for _, l := range ls {
 			if again != next {
 				break
 			}
-			again = firstWorse(l, f, next, next)
+			again = firstWorse(l, f, next, next, effort)
 		}
 		if again == next {
 			return next

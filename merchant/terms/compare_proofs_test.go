@@ -58,9 +58,19 @@ func TestFirstWorse(t *testing.T) {
 				break
 			}
 		}
-		if got := firstWorse(l.pieces, f.pieces, from, to); got != want {
+		if got := firstWorse(l.pieces, f.pieces, from, to, new(int)); got != want {
 			t.Fatalf("%d, want %d: local %+v floor %+v from %d to %d", got, want, l.pieces, f.pieces, from, to)
 		}
+	}
+}
+
+// Steps that are walked are charged for.
+func TestWalksAreCharged(t *testing.T) {
+	t.Parallel()
+	effort := 0
+	firstWorse(stairs(99_991, 9_999).pieces, stairs(100_000, 9_999).pieces, 1, MaxBasketFen, &effort)
+	if effort < 100 {
+		t.Errorf("%d steps", effort)
 	}
 }
 
@@ -93,7 +103,7 @@ func TestFirstAbove(t *testing.T) {
 				break
 			}
 		}
-		if got := firstAbove(pieces, f.pieces, from, from+4000); got != want {
+		if got := firstAbove(pieces, f.pieces, from, from+4000, new(int)); got != want {
 			t.Fatalf("%d, want %d: local %+v floor %+v", got, want, pieces, f.pieces)
 		}
 	}

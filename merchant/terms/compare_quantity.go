@@ -104,11 +104,15 @@ func (k *comparer) trySmall(s scenario, least answer, limit int64) (answer, bool
 		}
 	}
 	kinds := k.allRegions(s.local, s.floor)
+	until := k.share(partShare)
 	for _, amount := range k.tellingAmounts(s.floor) {
 		if amount > limit {
 			continue
 		}
 		for _, d := range kinds {
+			if k.effort > until {
+				return answer{}, false
+			}
 			line := place{region: d, amount: amount}
 			for _, line.qty = range k.quantitiesFor(s, line) {
 				lines := []place{line}
@@ -118,17 +122,20 @@ func (k *comparer) trySmall(s scenario, least answer, limit int64) (answer, bool
 			}
 		}
 	}
-	return k.tryPairs(s, kinds)
+	return k.tryPairs(s, kinds, until)
 }
 
 // tryPairs tries two lines of small amounts.
-func (k *comparer) tryPairs(s scenario, kinds []*region) (answer, bool) {
+func (k *comparer) tryPairs(s scenario, kinds []*region, until int) (answer, bool) {
 	if len(kinds) > 12 {
 		kinds = kinds[:12]
 	}
 	for i, d := range kinds {
 		for _, e := range kinds[i+1:] {
 			for _, amounts := range [][2]int64{{1, 1}, {1, 10}, {10, 1}, {100, 100}, {1000, 1000}, {10000, 10000}} {
+				if k.effort > until {
+					return answer{}, false
+				}
 				a, b := place{region: d, amount: amounts[0]}, place{region: e, amount: amounts[1]}
 				for _, a.qty = range k.quantitiesFor(s, a) {
 					for _, b.qty = range k.quantitiesFor(s, b) {
@@ -150,6 +157,7 @@ func (k *comparer) evaluateBare(s scenario, lines []place) (local, floor int64) 
 	if k.bareLocal == nil {
 		k.bareLocal, k.bareFloor = bare(k.local), bare(k.floor)
 	}
+	k.effort += evaluationEffort
 	return k.evaluateOn(k.bareLocal, k.bareFloor, s, lines)
 }
 

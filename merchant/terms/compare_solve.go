@@ -22,12 +22,14 @@ type comparer struct {
 }
 
 // maxEffort bounds a comparison, in units of about 25 ns: offers valued, pairs
-// and lines looked at. One part's search may take partShare of what is left, and
+// and lines looked at; one evaluation is evaluationEffort. One part's search may take partShare of what is left, and
 // the guesses before it guessShare, in percent.
 const (
 	maxEffort  = 2_000_000
 	partShare  = 70
 	guessShare = 15
+
+	evaluationEffort = 20
 )
 
 // share is the effort at which a task with a share of what is left has to stop.
@@ -323,7 +325,7 @@ func (k *comparer) oneKind(local, floor mask, limit int64) int64 {
 	first := never
 	for m := floor; m != 0; m &= m - 1 {
 		f := k.f[bits.TrailingZeros64(m)].pieces
-		first = min(first, firstAbove(ls, f, 1, min(first-1, limit)))
+		first = min(first, firstAbove(ls, f, 1, min(first-1, limit), &k.effort))
 	}
 	return first
 }

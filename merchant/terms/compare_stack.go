@@ -83,8 +83,8 @@ func sameBenefit(k *comparer, i, j int) bool {
 	if a.ofQuantity() || b.ofQuantity() {
 		return k.outbids(i, j) && k.underbids(i, j)
 	}
-	return firstWorse(k.l[i].pieces, k.f[j].pieces, 1, MaxBasketFen) == never &&
-		firstWorse(k.f[j].pieces, k.l[i].pieces, 1, MaxBasketFen) == never
+	return firstWorse(k.l[i].pieces, k.f[j].pieces, 1, MaxBasketFen, &k.effort) == never &&
+		firstWorse(k.f[j].pieces, k.l[i].pieces, 1, MaxBasketFen, &k.effort) == never
 }
 
 // chained proves local offers with stackable ones for everything: exclusive
@@ -119,7 +119,7 @@ func (k *comparer) chained(local, floor mask) bool {
 		}
 		f := &k.f[fs[next]]
 		steady := k.l[i].steady() || f.steady()
-		if !f.benefit.ofQuantity() && steady && firstWorse(k.l[i].pieces, f.pieces, 1, MaxBasketFen) == never {
+		if !f.benefit.ofQuantity() && steady && firstWorse(k.l[i].pieces, f.pieces, 1, MaxBasketFen, &k.effort) == never {
 			next++
 		}
 	}

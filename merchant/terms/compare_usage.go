@@ -115,6 +115,9 @@ func allOf(c *Compiled) mask {
 func (k *comparer) solveExtras(extras []scenario) (*answer, scenario) {
 	proved := map[[2]mask]bool{}
 	for _, s := range extras {
+		if k.effort > maxEffort {
+			return &answer{verdict: Undecided}, s
+		}
 		id := [2]mask{s.least, s.floor}
 		done, seen := proved[id]
 		if !seen {
@@ -124,7 +127,7 @@ func (k *comparer) solveExtras(extras []scenario) (*answer, scenario) {
 		if done {
 			continue
 		}
-		if k.effort > maxEffort || k.solve(s.local, s.floor, MaxBasketFen).verdict != NotWorse {
+		if k.solve(s.local, s.floor, MaxBasketFen).verdict != NotWorse {
 			return &answer{verdict: Undecided}, s
 		}
 	}
