@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -38,6 +39,7 @@ type batch struct {
 	l         *lane
 	rows      []*row // decided here, in arrival order
 	adjourned []*row
+	crowded   []*row // beyond maxOfCode, refused
 	fates     []fate
 
 	xid      string
@@ -48,7 +50,7 @@ type batch struct {
 	byKey  []*row // all rows
 	byCode []*row // those still in the running
 	drops  []*row // refused rows whose claim is to be taken back
-	codes  map[codeUse]struct{}
+	codes  map[codeUse]codeClaim
 	limits limits
 	caps   capUse
 
@@ -59,6 +61,15 @@ type batch struct {
 }
 
 type codeUse struct{ serial, key int64 }
+
+// codeClaim is the use of a code in a batch: the row that is decided here, and
+// how many more there are.
+type codeClaim struct{ first, more int }
+
+// maxOfCode is how many rows of one code a batch takes in. All but the first wait
+// for a batch each, should every one before them be refused: a till that sends a
+// code under hundreds of keys must not keep the lane busy.
+const maxOfCode = 16
 
 // run writes the rows. On nil the transaction is durable and b.fates are final;
 // on errLostCommit it may be; on any other error nothing was recorded.
@@ -81,21 +92,19 @@ func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
 }
 
 // begin takes the rows in. A code that several rows use is the first one's for
-// now; the others wait for what becomes of it.
+// now; the others wait for what becomes of it. Once it is known to be used, they
+// are decided all together: claim and use find out by whom.
 func (b *batch) begin(l *lane, rows []*row) {
 	b.l, b.xid, b.accepted = l, "", 0
-	b.rows, b.adjourned, b.drops = b.rows[:0], b.adjourned[:0], b.drops[:0]
+	b.rows, b.adjourned, b.crowded, b.drops = b.rows[:0], b.adjourned[:0], b.crowded[:0], b.drops[:0]
 	if b.codes == nil {
-		b.codes = make(map[codeUse]struct{})
+		b.codes = make(map[codeUse]codeClaim)
 	}
 	clear(b.codes)
 	for _, r := range rows {
-		use := codeUse{r.q.serial, r.q.codeKey}
-		if _, taken := b.codes[use]; taken {
-			b.adjourned = append(b.adjourned, r)
+		if !r.spent && !b.claimCode(r) {
 			continue
 		}
-		b.codes[use] = struct{}{}
 		r.index = len(b.rows)
 		b.rows = append(b.rows, r)
 	}
@@ -105,6 +114,32 @@ func (b *batch) begin(l *lane, rows []*row) {
 	slices.SortFunc(b.byKey, func(x, y *row) int {
 		return cmp.Or(cmp.Compare(x.merchant, y.merchant), cmp.Compare(x.terminal, y.terminal), cmp.Compare(x.key, y.key))
 	})
+}
+
+// claimCode says whether the row is the first in the batch with its code; the
+// others are adjourned or, when they are too many, refused.
+func (b *batch) claimCode(r *row) bool {
+	claim, taken := b.codes[r.codeUse()]
+	if !taken {
+		b.codes[r.codeUse()] = codeClaim{first: len(b.rows)}
+		return true
+	}
+	claim.more++
+	b.codes[r.codeUse()] = claim
+	if claim.more < maxOfCode {
+		b.adjourned = append(b.adjourned, r)
+	} else {
+		b.crowded = append(b.crowded, r)
+	}
+	return false
+}
+
+func (r *row) codeUse() codeUse { return codeUse{r.q.serial, r.q.codeKey} }
+
+// spent says whether the batch, now that it is durable, left a row's code used.
+func (b *batch) spent(r *row) bool {
+	f := &b.fates[b.codes[r.codeUse()].first]
+	return f.err == nil || errors.Is(f.err, ErrCodeUsed) || errors.Is(f.err, ErrQuoteUsed)
 }
 
 // dayLocked says whether the batch got as far as holding the day's lock.

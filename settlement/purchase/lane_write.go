@@ -215,6 +215,9 @@ func (l *lane) finish() {
 		r.receipt, r.err = b.fates[i].receipt, b.fates[i].err
 		l.c.answer(r)
 	}
+	for _, r := range b.adjourned {
+		r.spent = b.spent(r)
+	}
 	l.adjourn()
 }
 
@@ -233,7 +236,10 @@ func (l *lane) finishUnknown(cause error) {
 	l.adjourn()
 }
 
+// adjourn keeps the rows that wait for the next batch and refuses those that are
+// too many for it.
 func (l *lane) adjourn() {
+	l.refuse(l.batch.crowded)
 	l.c.metrics.adjourned.Add(float64(len(l.batch.adjourned)))
 	l.adjourned = append(l.adjourned, l.batch.adjourned...)
 }

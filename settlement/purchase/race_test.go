@@ -86,13 +86,13 @@ func (w *world) secondNode() *Committer {
 	return c
 }
 
-// TestOneQuoteOnePurchase: one quote under many keys.
+// TestOneQuoteOnePurchase: one quote under as many keys as a batch takes in.
 func TestOneQuoteOnePurchase(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{})
 	printed := w.quote(w.till(1), w.codes.PrintedCode(4, 1, w.now()), 1_000)
 	for name, token := range map[string]string{"phone": w.stepQuote(w.till(1), 3, 1, 1_000), "printed": string(printed.Token)} {
-		errs := all(32, func(i int) error {
+		errs := all(maxOfCode, func(i int) error {
 			_, err := w.commit(w.till(1), keyf("%s%d", name, i), token)
 			return err
 		})

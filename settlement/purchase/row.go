@@ -42,7 +42,8 @@ type row struct {
 	lines    []byte // JSON, nil without items
 	queued   time.Time
 
-	index   int // place in the batch, arrival order
+	index   int  // place in the batch, arrival order
+	spent   bool // its code was used in an earlier batch
 	receipt Receipt
 	err     error
 	done    chan struct{}
