@@ -1,5 +1,7 @@
 package terms
 
+import "math/bits"
+
 // region is a kind of line: all lines that the same offers of both sides have
 // in scope at the same unit prices. A SKU is taken to be of any category.
 type region struct {
@@ -43,6 +45,34 @@ func (k *comparer) findRegions(prices bool) ([]region, bool) {
 		}
 	}
 	return out, true
+}
+
+// relations are, by offer, those it overlaps without nesting and those it nests
+// with.
+func relations(n int, regions []region, of func(*region) mask) (crossing, nesting []mask) {
+	inside, touch := make([]mask, n), make([]mask, n)
+	for i := range inside {
+		inside[i] = ^mask(0)
+	}
+	for i := range regions {
+		in := of(&regions[i])
+		for m := in; m != 0; m &= m - 1 {
+			o := bits.TrailingZeros64(m)
+			inside[o] &= in
+			touch[o] |= in
+		}
+	}
+	crossing, nesting = make([]mask, n), make([]mask, n)
+	for o := range n {
+		for m := touch[o] &^ (1 << o); m != 0; m &= m - 1 {
+			if p := bits.TrailingZeros64(m); inside[o]>>p&1 == 1 || inside[p]>>o&1 == 1 {
+				nesting[o] |= 1 << p
+			} else {
+				crossing[o] |= 1 << p
+			}
+		}
+	}
+	return crossing, nesting
 }
 
 func at(s []mask, i int) mask {

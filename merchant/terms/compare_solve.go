@@ -73,34 +73,6 @@ func functionsOf(c *Compiled) []function {
 	return out
 }
 
-// relations are, by offer, those it overlaps without nesting and those it nests
-// with.
-func relations(n int, regions []region, of func(*region) mask) (crossing, nesting []mask) {
-	inside, touch := make([]mask, n), make([]mask, n)
-	for i := range inside {
-		inside[i] = ^mask(0)
-	}
-	for i := range regions {
-		in := of(&regions[i])
-		for m := in; m != 0; m &= m - 1 {
-			o := bits.TrailingZeros64(m)
-			inside[o] &= in
-			touch[o] |= in
-		}
-	}
-	crossing, nesting = make([]mask, n), make([]mask, n)
-	for o := range n {
-		for m := touch[o] &^ (1 << o); m != 0; m &= m - 1 {
-			if p := bits.TrailingZeros64(m); inside[o]>>p&1 == 1 || inside[p]>>o&1 == 1 {
-				nesting[o] |= 1 << p
-			} else {
-				crossing[o] |= 1 << p
-			}
-		}
-	}
-	return crossing, nesting
-}
-
 // solve compares the given offers at a moment at which all of them are
 // available; limit is the largest amount of a counterexample that is of use.
 func (k *comparer) solve(local, floor mask, limit int64) answer {
