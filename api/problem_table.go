@@ -131,7 +131,7 @@ func quoteRows() []row {
 			"系统数据正在同步，暂时不能记录优惠，请稍后再试或按原价结账。", "按 Retry-After 重试。", 5 * time.Second}},
 		{is(purchase.ErrOutcomeUnknown), problem{http.StatusServiceUnavailable, "outcome_unknown", "结果未知",
 			"暂时不知道这笔是否已记录，请先查询，不要当作失败处理。",
-			"用原 Idempotency-Key 重发，或 GET /v1/purchases?key= 查询；要放弃这一笔就调用 /v1/reversals。", 2 * time.Second}},
+			"用原 Idempotency-Key 原样重发，总是安全。GET /v1/purchases?key= 此时答 404 还不是最终结果；要放弃这一笔，先对该 key 调用 /v1/reversals，之后才算没有发生。", 2 * time.Second}},
 		{is(purchase.ErrOverloaded, exchange.ErrOverloaded), problem{http.StatusServiceUnavailable, "overloaded", "系统繁忙",
 			"系统繁忙，本次没有受理，请稍后再试。", "按 Retry-After 等待后用原 Idempotency-Key 重发。", time.Second}},
 	}

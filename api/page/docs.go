@@ -52,7 +52,7 @@ func NewDocs(openAPI []byte, problems []Problem) (*Docs, error) {
 		return nil, fmt.Errorf("page.NewDocs: %w", err)
 	}
 	data.Problems = problems
-	t, err := template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs}).Parse(docsTemplate)
+	t, err := template.New("docs").Funcs(template.FuncMap{"paragraphs": paragraphs, "spans": spans}).Parse(docsTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("page.NewDocs: %w", err)
 	}
@@ -103,16 +103,29 @@ type span struct {
 }
 
 // paragraphs cuts a description of the document into its lines, and those into
-// text and code.
+// their spans.
 func paragraphs(s string) (lines [][]span) {
 	for line := range strings.Lines(strings.TrimSpace(s)) {
-		var spans []span
-		for i, text := range strings.Split(strings.TrimSpace(line), "`") {
-			if text != "" {
-				spans = append(spans, span{text, i%2 == 1})
-			}
-		}
-		lines = append(lines, spans)
+		lines = append(lines, spans(strings.TrimSpace(line)))
 	}
 	return lines
+}
+
+// spans cuts a line into text and code. A backquote without its fellow is text.
+func spans(line string) (out []span) {
+	for line != "" {
+		before, rest, open := strings.Cut(line, "`")
+		code, after, closed := strings.Cut(rest, "`")
+		if !open || !closed {
+			return append(out, span{Text: line})
+		}
+		if before != "" {
+			out = append(out, span{Text: before})
+		}
+		if code != "" {
+			out = append(out, span{Text: code, Code: true})
+		}
+		line = after
+	}
+	return out
 }

@@ -82,6 +82,35 @@ func TestDocsPage(t *testing.T) {
 	}
 }
 
+// TestCodeInTexts: what stands between backquotes is shown as code, wherever a
+// description may hold it, and stays escaped; a lone backquote stays what it is.
+func TestCodeInTexts(t *testing.T) {
+	t.Parallel()
+	const document = "info: {title: T, version: v, summary: 'S `sum`', description: 'D `a<b>` and `c`'}\n" +
+		"tags: [{name: g, description: G}]\n" +
+		"paths:\n  /p:\n    get:\n      tags: [g]\n      operationId: op\n      summary: Op\n      description: 'O `op`'\n" +
+		"      parameters: [{name: q, description: 'P `par`', schema: {type: string}}]\n" +
+		"      responses: {'200': {description: 'R `res`'}}\n" +
+		"components:\n  schemas:\n    X: {type: object, description: 'X `sch`', properties: {y: {type: string, description: 'Y `prop` ` lone'}}}\n"
+	d, err := page.NewDocs([]byte(document), []page.Problem{{Code: "c", Title: "t", Detail: "见 `det`", Fix: "用 `<fix>`"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := get(t, d.Docs).Body.String()
+	for _, want := range []string{
+		"S <code>sum</code>", "D <code>a&lt;b&gt;</code> and <code>c</code>", "O <code>op</code>", "P <code>par</code>",
+		"R <code>res</code>", "X <code>sch</code>", "Y <code>prop</code> ` lone", "见 <code>det</code>", "用 <code>&lt;fix&gt;</code>",
+	} {
+		// html/template may write a backquote as a character reference.
+		if !strings.Contains(strings.ReplaceAll(html, "&#96;", "`"), want) {
+			t.Errorf("not on the page: %s", want)
+		}
+	}
+	if page := get(t, docs(t).Docs).Body.String(); strings.ContainsAny(page, "`") || strings.Contains(page, "&#96;") {
+		t.Error("the real page shows a backquote")
+	}
+}
+
 func TestBrokenDocument(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "x", "{", "info: {title: x}"} {

@@ -1,6 +1,9 @@
 package terminal_test
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/url"
 	"strings"
@@ -217,6 +220,36 @@ func TestBadQuotes(t *testing.T) {
 
 	r.pass(3*time.Minute + time.Second)
 	buy(till, object{"quote": plain}).is(422, "quote_expired")
+}
+
+// TestNoDiscountFromATill: a till can claim no discount. There is no member for
+// one, and a quote that was changed to give more than the price is none.
+func TestNoDiscountFromATill(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	a := till.verify(r.phone(r.newCard(), 0), 20_000).is(200)
+	token, fen := a.text("quote", "token"), int64(a.number("quote", "amount_fen"))
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	r.must(err)
+	// The token holds the amount and right behind it the discount.
+	pinned := func(discount int64) []byte { return binary.AppendVarint(binary.AppendVarint(nil, fen), discount) }
+	honest := pinned(int64(a.number("quote", "discount_fen")))
+	if bytes.Count(raw, honest) != 1 {
+		t.Fatal("amount and discount are not where this test looks for them")
+	}
+	for _, discount := range []int64{fen + 1, fen, 1 << 40, -1} {
+		greedy := base64.RawURLEncoding.EncodeToString(bytes.Replace(raw, honest, pinned(discount), 1))
+		till.postKey("/v1/purchases", r.key(), object{"quote": greedy}).is(422, "quote_invalid")
+	}
+	for _, member := range []string{"discount_fen", "payable_fen", "amount_fen", "merchant_share_fen"} {
+		refused := till.postKey("/v1/purchases", r.key(), object{"quote": token, member: fen + 1}).is(400, "unknown_field")
+		if refused.text("field") != member {
+			t.Errorf("%s: %s", member, refused.raw)
+		}
+	}
+	till.post("/v1/verifications", object{"code": "1", "amount_fen": 1, "discount_fen": 2}).is(400, "unknown_field")
+	till.postKey("/v1/purchases", r.key(), object{"quote": token}).is(201)
 }
 
 // client is a name for till where a variable has that name.
