@@ -115,7 +115,7 @@ func (n *node) build(ctx context.Context) error {
 		Age: age, Clock: clock, Caps: caps, StaleAfter: n.cfg.FeedMaxAge, Lanes: n.cfg.Lanes,
 		Logger: n.log, Registerer: n.registry,
 	})
-	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{Logger: n.log, Registerer: n.registry})
+	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{InFlight: n.committer.InFlight, Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
 	n.api = api.NewServer(n.cfg.Listen, api.NewRouter(api.Deps{
 		Verifier: verifier, Committer: n.committer, Desk: n.desk, Merchants: state, MerchantStore: n.merchants,
