@@ -15,10 +15,13 @@
 // the poll's own snapshot, and as snapshots only move forward, so do the states
 // it applies.
 //
-// Invariants: no row is skipped; none is applied twice, except that a reader
-// whose poll failed half-way applies those rows again; a reader's Age never
+// Invariants: no row is skipped, also across a crash of PostgreSQL, after which it
+// may give out ids of transactions again; none is applied twice, except that a
+// reader whose poll failed half-way applies those rows again, and that the first
+// poll on a new connection applies the last minute's again; a reader's Age never
 // understates how old its view is; a reader that fell behind what has been
-// pruned, or by more changes than are worth applying one by one, loads afresh.
+// pruned, or by more changes than are worth applying one by one, or that meets
+// another timeline of the database, loads afresh.
 package feed
 
 import (

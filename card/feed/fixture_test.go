@@ -75,6 +75,7 @@ type view struct {
 	faults   []string
 	moved    chan struct{} // room for one: something was applied
 	fail     func() error  // asked before an Apply
+	again    bool          // connections are lost: changes may come twice
 }
 
 func newView() *view {
@@ -115,7 +116,7 @@ func (v *view) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) erro
 	now := time.Now()
 	newest := make(map[int64]int64)
 	for i, c := range changes {
-		if _, twice := v.seen[c.ID]; twice {
+		if _, twice := v.seen[c.ID]; twice && !v.again {
 			v.faultf("change %d came twice", c.ID)
 		}
 		if i > 0 && changes[i-1].ID >= c.ID {

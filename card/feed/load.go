@@ -13,31 +13,48 @@ import (
 // cursor. Call it before Run, or leave it to Run, which retries.
 func (r *Reader) Load(ctx context.Context) error {
 	started := r.opts.Clock()
-	snapshot, err := r.load(ctx)
+	begun, err := r.load(ctx)
 	if err != nil {
 		r.metrics.loaded(err, 0)
 		return err
 	}
-	r.prev = snapshot
+	r.prev, r.prevAt, r.timeline = begun.snapshot, begun.at, begun.timeline
+	// A connection from before the load is either as alive as it was or fails its
+	// next poll, so it has nothing to read again.
+	r.again = false
 	r.setApplied(started)
 	r.metrics.loaded(nil, r.opts.Clock().Sub(started))
 	return nil
 }
 
-func (r *Reader) load(ctx context.Context) (snapshot string, err error) {
+// timelineSQL tells one history of the database from another: it changes when a
+// standby is promoted or a backup restored, which may lack what the view has. A
+// standby has none of its own; it follows its primary's.
+const timelineSQL = `CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END`
+
+// beginning is where a load leaves the feed to go on from.
+type beginning struct {
+	snapshot string
+	at       time.Time // by the database's clock
+	timeline string
+}
+
+func (r *Reader) load(ctx context.Context) (b beginning, err error) {
 	leader, err := pgx.ConnectConfig(ctx, r.config.Copy())
 	if err != nil {
-		return "", fmt.Errorf("feed.Load: connect: %w", err)
+		return b, fmt.Errorf("feed.Load: connect: %w", err)
 	}
 	defer func() { _ = leader.Close(context.WithoutCancel(ctx)) }()
 	tx, err := leader.BeginTx(ctx, readOnly)
 	if err != nil {
-		return "", fmt.Errorf("feed.Load: begin: %w", err)
+		return b, fmt.Errorf("feed.Load: begin: %w", err)
 	}
 	defer rollback(ctx, tx)
 	s := &session{config: r.config, workers: r.opts.Workers, slots: make(chan *pgx.Conn, r.opts.Workers)}
-	if err := tx.QueryRow(ctx, `SELECT pg_export_snapshot(), pg_current_snapshot()::text`).Scan(&s.exported, &snapshot); err != nil {
-		return "", fmt.Errorf("feed.Load: snapshot: %w", err)
+	err = tx.QueryRow(ctx, `SELECT pg_export_snapshot(), pg_current_snapshot()::text, clock_timestamp(), `+timelineSQL).
+		Scan(&s.exported, &b.snapshot, &b.at, &b.timeline)
+	if err != nil {
+		return b, fmt.Errorf("feed.Load: snapshot: %w", err)
 	}
 	for range s.workers {
 		s.slots <- nil
@@ -45,10 +62,10 @@ func (r *Reader) load(ctx context.Context) (snapshot string, err error) {
 	defer s.close(ctx)
 	for _, source := range r.sources {
 		if err := source.Load(ctx, s); err != nil {
-			return "", fmt.Errorf("feed.Load: %w", err)
+			return b, fmt.Errorf("feed.Load: %w", err)
 		}
 	}
-	return snapshot, nil
+	return b, nil
 }
 
 // session lends connections, at most workers, each in a transaction that has

@@ -40,6 +40,18 @@ const readChanges = `SELECT id, kind, object_id, version, at FROM changes
 	  AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
 	ORDER BY id LIMIT $2`
 
+// readAgain is readChanges for the first poll on a new connection. The old one
+// may have ended with a crash of PostgreSQL, after which it gives out again the
+// ids of transactions that had not reached the disk, and the previous snapshot
+// takes a reused id for one that it has seen to its end. Whatever bears such an id
+// was written after the previous poll, at the time $3; the minute is for a clock
+// that was set back. Rows may so be applied twice.
+const readAgain = `SELECT id, kind, object_id, version, at FROM changes
+	WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+	  AND (xid >= pg_snapshot_xmin($1::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
+	    OR at >= $3::timestamptz - interval '1 minute')
+	ORDER BY id LIMIT $2`
+
 // pollOnce is one poll; started is when it began, before its snapshot.
 func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
 	tx, err := r.conn.BeginTx(ctx, readOnly)
@@ -56,7 +68,7 @@ func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
 	if behind {
 		return errBehind
 	}
-	changes, err := queryChanges(ctx, tx, r.prev)
+	changes, err := r.queryChanges(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -67,13 +79,17 @@ func (r *Reader) pollOnce(ctx context.Context, started time.Time) error {
 		now := r.opts.Clock()
 		r.metrics.appliedRows(changes, databaseNow.Add(now.Sub(started)), r.Age(now))
 	}
-	r.prev = snapshot
+	r.prev, r.prevAt, r.again = snapshot, databaseNow, false
 	r.setApplied(started)
 	return nil
 }
 
-func queryChanges(ctx context.Context, tx pgx.Tx, prev string) ([]Change, error) {
-	rows, err := tx.Query(ctx, readChanges, prev, maxChanges+1)
+func (r *Reader) queryChanges(ctx context.Context, tx pgx.Tx) ([]Change, error) {
+	sql, args := readChanges, []any{r.prev, maxChanges + 1}
+	if r.again {
+		sql, args = readAgain, append(args, r.prevAt)
+	}
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, fmt.Errorf("feed: read: %w", err)
 	}

@@ -19,6 +19,7 @@ type Options struct {
 	MinGap     time.Duration // shortest time from one poll's start to the next, default 10 ms: a burst of wake-ups is one poll
 	MaxAge     time.Duration // Ready up to this age of the view, default 30 s
 	Timeout    time.Duration // of one poll, default 10 s
+	LoadWithin time.Duration // of a load made by Run, default 5 min; then it is tried again
 	Workers    int           // connections that load at once, default 4
 	Waker      Waker         // default: LISTEN on a connection of its own
 	Clock      func() time.Time
@@ -38,6 +39,9 @@ func (o Options) withDefaults(config *pgx.ConnConfig) Options {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
+	}
+	if o.LoadWithin == 0 {
+		o.LoadWithin = 5 * time.Minute
 	}
 	if o.Workers == 0 {
 		o.Workers = 4
@@ -64,8 +68,11 @@ type Reader struct {
 	metrics *metrics
 
 	// Used by Load and Run only, which do not overlap.
-	conn *pgx.Conn
-	prev string // pg_current_snapshot() of the last applied poll; "" before the load
+	conn     *pgx.Conn
+	prev     string    // pg_current_snapshot() of the last applied poll; "" before the load
+	prevAt   time.Time // by the database's clock, of that poll
+	timeline string    // of the database that the view was loaded from
+	again    bool      // until the first poll on a new connection is applied
 
 	base    time.Time
 	applied atomic.Int64 // when the last applied poll started, ns after base, plus 1; 0: never loaded
@@ -149,16 +156,23 @@ func (r *Reader) Run(ctx context.Context) error {
 // poll applies what has committed since the last one.
 func (r *Reader) poll(ctx context.Context) error {
 	if r.prev == "" {
-		return r.Load(ctx)
+		return r.reload(ctx)
 	}
 	err := r.pollTimed(ctx)
 	if errors.Is(err, errBehind) {
 		r.opts.Logger.Warn("change feed: too far behind, loading afresh")
 		r.prev = ""
-		return r.Load(ctx)
+		return r.reload(ctx)
 	}
 	r.metrics.polled(err)
 	return err
+}
+
+// reload is Load with a limit: a server that went silent must not hold it forever.
+func (r *Reader) reload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.LoadWithin)
+	defer cancel()
+	return r.Load(ctx)
 }
 
 func (r *Reader) pollTimed(ctx context.Context) error {
@@ -170,7 +184,14 @@ func (r *Reader) pollTimed(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("feed: connect: %w", err)
 		}
-		r.conn = conn
+		r.conn, r.again = conn, true
+		var timeline string
+		if err := conn.QueryRow(ctx, `SELECT `+timelineSQL).Scan(&timeline); err != nil {
+			return fmt.Errorf("feed: timeline: %w", err)
+		}
+		if timeline != r.timeline {
+			return errBehind
+		}
 	}
 	return r.pollOnce(ctx, started)
 }

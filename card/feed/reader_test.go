@@ -318,3 +318,19 @@ func versions(t *testing.T, pool *pgxpool.Pool) map[int64]int64 {
 	}
 	return out
 }
+
+// A load that Run makes and that hangs is given up and made again.
+func TestHangingLoadIsGivenUp(t *testing.T) {
+	t.Parallel()
+	v := newView()
+	var loads atomic.Int64
+	hanging := sourceFunc(func(ctx context.Context) error {
+		if loads.Add(1) == 1 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	run(t, feed.NewReader(newThings(t, 1, 4), []feed.Source{hanging, v}, feed.Options{LoadWithin: 200 * time.Millisecond}))
+	v.await(t, patience, "loaded", func() bool { return v.loads == 1 })
+}

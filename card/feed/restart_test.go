@@ -86,6 +86,7 @@ func TestSurvivesKillOfPostgres(t *testing.T) {
 	ctx := t.Context()
 	pool := thingsAt(t, ownServer(t), 10, 4)
 	v := newView()
+	v.again = true
 	r := feed.NewReader(pool, []feed.Source{v}, feed.Options{})
 	start(t, r)
 	if err := touch(ctx, pool, 1); err != nil {
