@@ -165,7 +165,7 @@ func foreignImport(f sourceFile, imp string) string {
 // pass them on, and to run a pipeline of statements that are prepared elsewhere.
 // Reading rows belongs beside the statement that selects them.
 var handles = []string{
-	"Tx", "Conn", "ConnConfig", "Pool", "PgError", "ConnectConfig", "BeginFunc", "BeginTxFunc",
+	"Tx", "Conn", "ConnConfig", "Pool", "PgError", "ConnectError", "SafeToRetry", "ConnectConfig", "BeginFunc", "BeginTxFunc",
 	"TxOptions", "ReadOnly", "RepeatableRead", "ReadCommitted",
 	"StatementDescription", "Pipeline", "ResultReader", "RowsFromResultReader",
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"unioncard/api"
 	"unioncard/card"
@@ -69,6 +70,8 @@ func newNode(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card.
 		if err != nil {
 			return nil, errors.New("REDIS_URL is not a Redis address") // err would repeat its password
 		}
+		// A feature of one vendor's clusters; elsewhere it only fills the log.
+		opts.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		n.redis = redis.NewClient(opts)
 	}
 	if err := n.build(ctx); err != nil {
