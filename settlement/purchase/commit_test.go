@@ -236,6 +236,7 @@ func TestCommitAbandonedInQueue(t *testing.T) {
 func TestCommitAbandonedInBatch(t *testing.T) {
 	t.Parallel()
 	reached, proceed := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(proceed) })
 	w := newWorld(t, plan{hook: func(p hookPoint, _ *lane) error {
 		if p == hookClaimed {
 			close(reached)
@@ -243,6 +244,7 @@ func TestCommitAbandonedInBatch(t *testing.T) {
 		}
 		return nil
 	}})
+	t.Cleanup(release) // before the committer is stopped
 	token := w.stepQuote(w.till(1), 5, 1, 1_000)
 	ctx, cancel := context.WithCancel(w.ctx)
 	told := make(chan error)
@@ -255,7 +257,7 @@ func TestCommitAbandonedInBatch(t *testing.T) {
 	w.wantErr(<-told, ErrOutcomeUnknown)
 	_, err := w.desk.ByKey(w.ctx, w.till(1), "k")
 	w.wantErr(err, ErrKeyInFlight)
-	close(proceed)
+	release()
 	w.stop()
 	_, err = w.desk.ByKey(w.ctx, w.till(1), "k")
 	w.must(err)
