@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,71 +14,61 @@ import (
 	"unioncard/card/feed"
 )
 
-// burn makes transactions that take an id and roll back, until ctx or the server
-// ends, and tells the highest id used so far.
-func burn(ctx context.Context, dsn string, used func(id int64)) {
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil {
-		return
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	for ctx.Err() == nil {
-		results, err := conn.PgConn().Exec(ctx, `BEGIN; SELECT pg_current_xact_id(); ROLLBACK`).ReadAll()
-		if err != nil {
-			return
+// burn makes transactions that take an id and roll back, and returns the last id.
+// Nothing waits for their records to reach the disk.
+func burn(t *testing.T, dsn string) (last int64) {
+	t.Helper()
+	exec(t, dsn, func(conn *pgx.Conn) error {
+		for range 300 {
+			results, err := conn.PgConn().Exec(t.Context(), `BEGIN; SELECT pg_current_xact_id(); ROLLBACK`).ReadAll()
+			if err != nil {
+				return err
+			}
+			if last, err = strconv.ParseInt(string(results[1].Rows[0][0]), 10, 64); err != nil {
+				return err
+			}
 		}
-		id, err := strconv.ParseInt(string(results[1].Rows[0][0]), 10, 64)
-		if err != nil {
-			panic(err)
-		}
-		used(id)
-	}
+		return nil
+	})
+	return last
 }
 
-// xmax is the first transaction id that the server has not given out yet.
-func xmax(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+// xmax is the first transaction id that the server has not given out yet. It asks
+// on a new connection: an old one may still lead to a process of the killed server.
+func xmax(ctx context.Context, dsn string) (int64, error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var snapshot string
-	if err := pool.QueryRow(ctx, `SELECT pg_current_snapshot()::text`).Scan(&snapshot); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT pg_current_snapshot()::text`).Scan(&snapshot); err != nil {
 		return 0, err
 	}
 	return strconv.ParseInt(strings.Split(snapshot, ":")[1], 10, 64)
 }
 
-// killWhileBurning kills PostgreSQL while transactions take ids in vain, waits
-// until it is back, and tells whether ids will be given out again.
-func killWhileBurning(t *testing.T, dsn string, pool *pgxpool.Pool) (reused bool) {
+// byHand wakes a reader when the test says so.
+type byHand chan struct{}
+
+func (w byHand) Wake() <-chan struct{}   { return w }
+func (w byHand) Run(ctx context.Context) { <-ctx.Done() }
+
+// killAfterBurning kills PostgreSQL right after transactions took ids in vain and
+// a poll saw them, waits until it is back, and tells whether it will give out
+// some of those ids again.
+func killAfterBurning(t *testing.T, dsn string, pool *pgxpool.Pool, poll func()) (reused bool) {
 	t.Helper()
-	ctx := t.Context()
 	pid := postmaster(t, pool)
-	burning, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	var last, burnt atomic.Int64
-	enough := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() {
-			burn(burning, dsn, func(id int64) {
-				for old := last.Load(); old < id && !last.CompareAndSwap(old, id); old = last.Load() {
-				}
-				if burnt.Add(1) == 4000 {
-					close(enough)
-				}
-			})
-		})
-	}
-	select {
-	case <-enough:
-	case <-burning.Done():
-	}
+	last := burn(t, dsn)
+	poll()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	cancel()
-	wg.Wait()
 	for deadline := time.Now().Add(2 * patience); ; {
-		next, err := xmax(ctx, pool)
+		next, err := xmax(t.Context(), dsn)
 		if err == nil {
-			return next <= last.Load()
+			return next <= last
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("PostgreSQL did not come back")
@@ -98,15 +86,24 @@ func TestReusedTransactionIDs(t *testing.T) {
 	pool := thingsAt(t, dsn, 900, 8)
 	v := newView()
 	v.again = true
-	r := feed.NewReader(pool, []feed.Source{v}, feed.Options{Poll: 5 * time.Millisecond, MinGap: time.Millisecond})
+	// The reader polls when told to only, so not between the kill and the changes.
+	wake := make(byHand)
+	r := feed.NewReader(pool, []feed.Source{v}, feed.Options{Poll: time.Hour, MinGap: time.Millisecond, Waker: wake})
 	start(t, r)
-	if err := touch(ctx, pool, 1); err != nil {
-		t.Fatal(err)
+	poll := func() { // writes nothing: a commit would save the ids burnt so far
+		asked := time.Now()
+		wake <- struct{}{}
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for now := asked; r.Age(now) > now.Sub(asked); now = <-tick.C {
+			if now.Sub(asked) > 2*patience {
+				t.Fatal("no poll")
+			}
+		}
 	}
-	v.await(t, patience, "a change before", func() bool { return v.versions[1] == 2 })
 	reused := false
 	for round := 0; round < 6 && !reused; round++ { // most kills do it
-		reused = killWhileBurning(t, dsn, pool)
+		reused = killAfterBurning(t, dsn, pool, poll)
 	}
 	if !reused {
 		t.Log("no kill made PostgreSQL reuse an id")
@@ -119,6 +116,7 @@ func TestReusedTransactionIDs(t *testing.T) {
 			}
 		}
 	}
+	wake <- struct{}{}
 	v.await(t, patience, "every change after the kill", func() bool {
 		for id := int64(2); id <= until; id++ {
 			if v.versions[id] < 2 {
