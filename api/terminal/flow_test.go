@@ -18,7 +18,7 @@ func TestMainJob(t *testing.T) {
 		"amount_fen": 20_000.0, "discount_fen": 2_400.0, "payable_fen": 17_600.0, "lifted": false,
 		"applied": []any{object{"offer": "all88", "title": "会员8.8折", "discount_fen": 2_400.0}},
 		"declined": []any{object{
-			"offer": "once", "title": "每日一次满50减20", "reason": "better_offer", "message": "已享受更优惠的活动，不可同享",
+			"offer": "once", "title": "每日一次满50减20", "reason": "better_offer", "message": "与其他优惠不可同享，已按更优惠的计算",
 		}},
 	}, without(a.at("quote").(object), "token", "expires_at")); diff != "" {
 		t.Errorf("quote (-want +got)\n%s", diff)

@@ -26,21 +26,53 @@ type command struct {
 	name, args, about string
 	mode              mode
 	run               func(ctx context.Context, p *program, args []string) error
+	// details are the forms of a tool, with its own flags.
+	details string
 }
 
 func commands() []command {
 	return []command{
-		{"run", "[flags]", "the service on one machine, with a private PostgreSQL in --data", modeRun, runLocal},
-		{"serve", "[flags]", "one node over DATABASE_URL (and REDIS_URL, for several nodes)", modeServe, runServe},
-		{"migrate", "[flags]", "bring the schema of DATABASE_URL up to date", modeMigrate, runMigrate},
-		{"keyring", "init|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring},
-		{"card", "code|codes|printed|lost|found|suspend|resume|replace …", "codes and the life of a card", modeTool, runCard},
-		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal},
-		{"contract", "suspend|resume|end ID --reason …", "stop or end a contract", modeTool, runContract},
-		{"demo", "outlets|cards [--count N]", "what the demo data holds", modeTool, runDemo},
-		{"simulate", "--url URL --rate N …", "play tills against a running service", modeTool, runSimulate},
+		{"run", "[flags]", "the service on one machine, with a private PostgreSQL in --data", modeRun, runLocal, ""},
+		{"serve", "[flags]", "one node over DATABASE_URL (and REDIS_URL, for several nodes)", modeServe, runServe, ""},
+		{"migrate", "[flags]", "bring the schema of DATABASE_URL up to date", modeMigrate, runMigrate, ""},
+		{"keyring", "init|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring, keyringUsage},
+		{"card", "code|codes|printed|lost|found|… NUMBER", "codes and the life of a card", modeTool, runCard, cardUsage},
+		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal, terminalUsage},
+		{"contract", "list|suspend|resume|end …", "find, stop or end a contract", modeTool, runContract, contractUsage},
+		{"demo", "outlets|cards [--count N]", "what the demo data holds", modeTool, runDemo, demoUsage},
+		{"simulate", "--url URL --rate N …", "play tills against a running service", modeTool, runSimulate, simulateUsage},
 	}
 }
+
+const (
+	keyringUsage = `
+  keyring init --keyring-file FILE
+  keyring rotate alias|phone|printed|quote|token [--overlap 720h] --keyring-file FILE|--data DIR
+`
+	cardUsage = `
+  card code NUMBER [--slot 0|1]                 the code that the card's phone would show now
+  card codes [--count 10] [--offset 0] [--steps -1,0,1] [--slots 0,1]
+  card printed NUMBER                           the code that is printed on the card
+  card lost|found|suspend|resume|replace|cancel NUMBER --reason WHY
+`
+	terminalUsage = `
+  terminal activation-code OUTLET               for a till; good once, 15 minutes
+  terminal activation-code --merchant ID        for a POS server, which acts for all outlets
+  terminal suspend|resume|retire TERMINAL --reason WHY
+`
+	contractUsage = `
+  contract list OUTLET                          those that cover the outlet
+  contract suspend|resume|end CONTRACT --reason WHY
+`
+	demoUsage = `
+  demo outlets [--count 10] [--trade shopping]  outlet, merchant, trade and a basket
+  demo cards [--count 10]                       number, status and holder
+`
+	simulateUsage = `
+  simulate [--url http://127.0.0.1:8080] [--rate 20] [--tills 10] [--for 1m]
+  prints a line a second: latencies, and how often each thing happened; Ctrl-C stops it
+`
+)
 
 // errUsage: the command line is wrong and the usage has been shown.
 var errUsage = errors.New("wrong command line")
@@ -73,7 +105,7 @@ func (p *program) main(ctx context.Context, args []string) error {
 		}
 		err := c.run(ctx, p, args[1:])
 		if errors.Is(err, errHelp) {
-			fmt.Fprintf(p.stdout, "unioncard %s %s\n%s\n\n", c.name, c.args, c.about)
+			fmt.Fprintf(p.stdout, "unioncard %s %s\n%s\n%s\n", c.name, c.args, c.about, c.details)
 			return usage(p.stdout, c.mode)
 		}
 		return err

@@ -63,6 +63,9 @@ func newNode(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	if err := refuseOtherPrefix(ctx, pool, cfg.Prefix); err != nil {
+		return nil, err
+	}
 	n := &node{cfg: cfg, log: log, pool: pool, keyring: keyring, registry: prometheus.NewRegistry()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), poolMetrics{pool})
 	if cfg.RedisURL != "" {
@@ -271,6 +274,7 @@ func runParts(ctx context.Context, log *slog.Logger, parts []part) error {
 			errs = append(errs, fmt.Errorf("%s: %w", all[i].name, all[i].err))
 		}
 	}
+	log.Info("stopped")
 	return errors.Join(errs...)
 }
 

@@ -204,6 +204,9 @@ func TestTwoNodes(t *testing.T) {
 		serial := p.first + 50
 		shown := p.show(serial, 0)
 		status, code, answer := a.ask(t, "/v1/verifications", "", shown)
+		for code == "contract_suspended" { // the first node too learns of the resumption by the feed
+			status, code, answer = a.ask(t, "/v1/verifications", "", shown)
+		}
 		if status != http.StatusOK {
 			t.Fatalf("first till: %d %s", status, code)
 		}

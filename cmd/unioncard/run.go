@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"unioncard/card"
@@ -177,20 +180,25 @@ func loadDemo(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 
 // runKeyring makes or extends a file of master keys.
 func runKeyring(ctx context.Context, p *program, args []string) error {
-	own, rest, err := takeFlags(args, map[string]string{"overlap": "720h"})
+	own, rest, err := takeFlags(args, map[string]string{"overlap": "720h", "keyring-file": "", "data": ""})
 	if err != nil {
 		return err
 	}
-	if len(rest) == 0 {
-		return errors.New("keyring init, or keyring rotate RING")
-	}
-	action, rest := rest[0], rest[1:]
-	cfg, err := parseConfig(append(rest, "--data", "unused"), p.environ, modeTool)
+	// No database is needed, which parseConfig would ask for.
+	cfg, err := parseConfig(append(rest, "--data", "none"), p.environ, modeTool)
 	if err != nil {
 		return err
 	}
-	if cfg.KeyringFile == "" {
-		return errors.New("--keyring-file: needed")
+	cfg.KeyringFile = cmp.Or(own["keyring-file"], cfg.KeyringFile)
+	if cfg.KeyringFile == "" && own["data"] != "" {
+		cfg.KeyringFile = filepath.Join(own["data"], keyringName)
+	}
+	action := ""
+	if len(cfg.Args) > 0 {
+		action, cfg.Args = cfg.Args[0], cfg.Args[1:]
+	}
+	if action != "" && cfg.KeyringFile == "" {
+		return errors.New("--keyring-file FILE or --data DIR: needed")
 	}
 	switch {
 	case action == "init" && len(cfg.Args) == 0:
@@ -211,10 +219,27 @@ func runKeyring(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(card.Rings(), card.Ring(cfg.Args[0])) {
+			return fmt.Errorf("there is no ring %q, only %v", cfg.Args[0], card.Rings())
+		}
 		if err := k.Rotate(card.Ring(cfg.Args[0]), time.Now(), overlap, nil); err != nil {
 			return err
 		}
 		return k.Save(cfg.KeyringFile)
 	}
-	return errors.New("keyring init, or keyring rotate RING")
+	return fmt.Errorf("keyring init, or keyring rotate RING with one of %v", card.Rings())
+}
+
+// refuseOtherPrefix refuses a prefix that is not that of the cards: every one of them
+// would be refused, and the tills blamed for it.
+func refuseOtherPrefix(ctx context.Context, pool *pgxpool.Pool, prefix string) error {
+	var other string
+	err := pool.QueryRow(ctx, `SELECT left(number::text, 2) FROM cards ORDER BY serial LIMIT 1`).Scan(&other)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && other == prefix {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for cards of another prefix: %w", err)
+	}
+	return fmt.Errorf("--prefix %s: there are cards that begin with %s", prefix, other)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"unioncard/card"
@@ -148,9 +149,8 @@ func runTerminal(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer t.pool.Close()
-	const want = "terminal activation-code OUTLET | activation-code --merchant ID | suspend|resume|retire TERMINAL --reason …"
 	if len(t.args) == 0 {
-		return errors.New(want)
+		return errors.New("want one of:" + terminalUsage)
 	}
 	store := merchant.NewStore(t.pool, time.Now)
 	if t.args[0] == "activation-code" {
@@ -161,7 +161,7 @@ func runTerminal(ctx context.Context, p *program, args []string) error {
 	}
 	move, ok := moves[t.args[0]]
 	if !ok {
-		return errors.New(want)
+		return errors.New("want one of:" + terminalUsage)
 	}
 	return t.move(ctx, "terminal", move)
 }
@@ -193,9 +193,12 @@ func (t *tool) activationCode(ctx context.Context, store *merchant.Store) error 
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(t.stdout, "%s  (good once, until %s)\n", code.Code, code.ExpiresAt.Local().Format(time.TimeOnly))
+	_, err = fmt.Fprintf(t.stdout, "%s  (good once, until %s)\n", code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"))
 	return err
 }
+
+// beijing is what people are told times in.
+var beijing = time.FixedZone("CST", 8*60*60)
 
 // move makes one move of the object whose id is the argument after the action.
 func (t *tool) move(ctx context.Context, what string, move func(context.Context, merchant.By, int64) error) error {
@@ -221,6 +224,9 @@ func runContract(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer t.pool.Close()
+	if len(t.args) > 0 && t.args[0] == "list" {
+		return t.contracts(ctx)
+	}
 	store := merchant.NewStore(t.pool, time.Now)
 	moves := map[string]func(context.Context, merchant.By, int64) error{
 		"suspend": store.SuspendContract, "resume": store.ResumeContract,
@@ -231,5 +237,28 @@ func runContract(ctx context.Context, p *program, args []string) error {
 	if len(t.args) > 0 && moves[t.args[0]] != nil {
 		return t.move(ctx, "contract", moves[t.args[0]])
 	}
-	return errors.New("contract suspend|resume|end ID --reason …")
+	return errors.New("want one of:" + contractUsage)
+}
+
+// contracts lists the contracts that cover an outlet, the latest first.
+func (t *tool) contracts(ctx context.Context) error {
+	outlet, err := t.id(1, "outlet id")
+	if err != nil {
+		return err
+	}
+	rows, err := t.pool.Query(ctx, `SELECT c.id, c.status, c.trade, lower(co.during), upper(co.during)
+		FROM contract_outlets co JOIN contracts c ON c.id = co.contract_id
+		WHERE co.outlet_id = $1 ORDER BY lower(co.during) DESC`, outlet)
+	if err != nil {
+		return err
+	}
+	var id int64
+	var status, trade string
+	var from, until time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &status, &trade, &from, &until}, func() error {
+		_, err := fmt.Fprintf(t.stdout, "contract %d\t%s\t%s\t%s to %s\n", id, status, trade,
+			from.In(beijing).Format(time.DateOnly), until.In(beijing).Format(time.DateOnly))
+		return err
+	})
+	return err
 }

@@ -19,11 +19,6 @@ import (
 
 func eventActor(s string) event.Actor { return event.Actor(s) }
 
-const cardUsage = `card code NUMBER [--slot 0|1]            the code the card's phone would show now
-       card codes --count N [--offset K] [--steps -1,0,1] [--slots 0,1]
-       card printed NUMBER                      the code printed on the card
-       card lost|found|suspend|resume|replace|cancel NUMBER --reason …`
-
 // runCard shows codes and moves cards through their life.
 func runCard(ctx context.Context, p *program, args []string) error {
 	own := map[string]string{"reason": "", "slot": "0", "count": "10", "offset": "0", "steps": "0", "slots": "0"}
@@ -33,10 +28,10 @@ func runCard(ctx context.Context, p *program, args []string) error {
 	}
 	defer t.pool.Close()
 	if len(t.args) == 0 {
-		return errors.New(cardUsage)
+		return errors.New("want one of:" + cardUsage)
 	}
 	codes := card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, bool) { return 0, false })
-	if t.args[0] == "codes" {
+	if t.args[0] == "codes" && len(t.args) == 1 {
 		return t.manyCodes(ctx, codes)
 	}
 	store := card.NewStore(t.pool, card.StoreOptions{NewNumber: codes.NewNumber})
@@ -62,7 +57,7 @@ func runCard(ctx context.Context, p *program, args []string) error {
 
 func (t *tool) cardByNumber(ctx context.Context, codes *card.Codes, store *card.Store) (card.Card, error) {
 	if len(t.args) != 2 {
-		return card.Card{}, errors.New(cardUsage)
+		return card.Card{}, errors.New("want one of:" + cardUsage)
 	}
 	number, err := codes.CheckNumber(t.args[1])
 	if err != nil {
@@ -88,7 +83,7 @@ func (t *tool) moveCard(ctx context.Context, store *card.Store, serial int64) er
 	}
 	move, ok := moves[t.args[0]]
 	if !ok {
-		return errors.New(cardUsage)
+		return errors.New("want one of:" + cardUsage)
 	}
 	who, why, err := t.by()
 	if err != nil {
@@ -168,7 +163,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	case len(t.args) == 1 && t.args[0] == "cards":
 		return t.demoCards(ctx, count)
 	}
-	return errors.New("demo outlets|cards [--count N] [--trade shopping]")
+	return errors.New("want one of:" + demoUsage)
 }
 
 // sampleItem is one line of a basket as the API takes it.

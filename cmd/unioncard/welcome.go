@@ -44,6 +44,6 @@ unioncard 演示已启动 / the demonstration is running
   会员码 code now     bin/unioncard card code %d --data %s
   更多 more           bin/unioncard demo outlets|cards --data %s
 
-`, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.Local().Format(time.TimeOnly), number, number, n.cfg.Data, n.cfg.Data)
+`, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"), number, number, n.cfg.Data, n.cfg.Data)
 	return err
 }

@@ -254,6 +254,9 @@ func (e *evaluation) value(i int) {
 		}
 	}
 	switch {
+	case !found && len(e.in.Items) == 0:
+		w.reason = ReasonNoItems
+		return
 	case !found:
 		w.reason = ReasonScope
 		return

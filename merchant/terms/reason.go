@@ -25,6 +25,9 @@ const (
 	ReasonTotalCap
 	// ReasonTooMany: more than MaxOffers offers were handed in.
 	ReasonTooMany
+	// ReasonNoItems: the basket came as an amount alone, so that nobody can say
+	// whether it is in the offer's scope.
+	ReasonNoItems
 )
 
 var reasons = [...]struct{ code, message string }{
@@ -34,9 +37,10 @@ var reasons = [...]struct{ code, message string }{
 	ReasonScope:       {"scope", "所购商品不参加该优惠"},
 	ReasonThreshold:   {"threshold", "未达到优惠门槛"},
 	ReasonZero:        {"zero", "该优惠对本单没有减免"},
-	ReasonBetterOffer: {"better_offer", "已享受更优惠的活动，不可同享"},
-	ReasonTotalCap:    {"total_cap", "本次优惠总额已达上限"},
+	ReasonBetterOffer: {"better_offer", "与其他优惠不可同享，已按更优惠的计算"},
+	ReasonTotalCap:    {"total_cap", "该卡今日以实体卡或卡号享受的优惠已达上限"},
 	ReasonTooMany:     {"too_many", "优惠数量超过系统上限"},
+	ReasonNoItems:     {"items_missing", "收银系统没有上传商品明细，无法计算该优惠"},
 }
 
 // String is the stable code.

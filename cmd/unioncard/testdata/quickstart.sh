@@ -2,14 +2,17 @@
 # API is the service, ACTIVATION the till's one-time code, and CARD_CODE a command
 # that prints what the member's phone shows now.
 API=${API:-http://127.0.0.1:8080}
+WORK=$(mktemp -d) # the till's key stays here
 b64url() { base64 | tr -d '\n=' | tr '+/' '-_'; }
 field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p"; } # a field of flat JSON
 
 # 1. Make a key that never leaves this machine, and register it.
-openssl genpkey -algorithm ed25519 -out till.key
-PUBLIC=$(openssl pkey -in till.key -pubout -outform DER | b64url)
-CLIENT=$(curl -fsS "$API/v1/terminals/activate" -H 'Content-Type: application/json' \
-  -d "{\"code\":\"$ACTIVATION\",\"public_key\":\"$PUBLIC\"}" | field client_id)
+openssl genpkey -algorithm ed25519 -out "$WORK/till.key"
+PUBLIC=$(openssl pkey -in "$WORK/till.key" -pubout -outform DER | b64url)
+ANSWER=$(curl -sS "$API/v1/terminals/activate" -H 'Content-Type: application/json' \
+  -d "{\"code\":\"$ACTIVATION\",\"public_key\":\"$PUBLIC\"}")
+CLIENT=$(echo "$ANSWER" | field client_id)
+[ -n "$CLIENT" ] || { echo "$ANSWER"; exit 1; }
 echo "client $CLIENT"
 
 # 2. Sign an assertion (RFC 7523) and get a token, good for an hour.
@@ -17,11 +20,13 @@ NOW=$(date +%s)
 HEAD=$(printf '{"alg":"EdDSA","typ":"JWT"}' | b64url)
 BODY=$(printf '{"iss":"%s","sub":"%s","aud":"%s/oauth/token","jti":"%s","iat":%d,"exp":%d}' \
   "$CLIENT" "$CLIENT" "$API" "$(openssl rand -hex 16)" "$NOW" $((NOW + 60)) | b64url)
-printf '%s.%s' "$HEAD" "$BODY" > signed.txt
-openssl pkeyutl -sign -inkey till.key -rawin -in signed.txt -out signature.bin
-TOKEN=$(curl -fsS "$API/oauth/token" -d grant_type=client_credentials \
+printf '%s.%s' "$HEAD" "$BODY" > "$WORK/signed.txt"
+openssl pkeyutl -sign -inkey "$WORK/till.key" -rawin -in "$WORK/signed.txt" -out "$WORK/signature.bin"
+ANSWER=$(curl -sS "$API/oauth/token" -d grant_type=client_credentials \
   -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
-  --data-urlencode "client_assertion=$(cat signed.txt).$(b64url < signature.bin)" | field access_token)
+  --data-urlencode "client_assertion=$(cat $WORK/signed.txt).$(b64url < $WORK/signature.bin)")
+TOKEN=$(echo "$ANSWER" | field access_token)
+[ -n "$TOKEN" ] || { echo "$ANSWER"; exit 1; }
 echo "token ${TOKEN%%.*}…"
 
 post() { # path, body, idempotency key
