@@ -118,7 +118,12 @@ func (p *province) catchUp() {
 	}
 	kinds := p.source.Kinds()
 	changes = slices.DeleteFunc(changes, func(c feed.Change) bool { return !slices.Contains(kinds, c.Kind) })
-	p.must(p.source.Apply(p.ctx, p.tx, changes))
+	// The reader cuts long lists, at any place.
+	for len(changes) > 0 {
+		n := rapid.IntRange(1, len(changes)).Draw(p.r, "cut")
+		p.must(p.source.Apply(p.ctx, p.tx, changes[:n:n]))
+		changes = changes[n:]
+	}
 }
 
 // After any changes, the view that followed them equals one loaded afresh.

@@ -2,8 +2,8 @@ package merchant
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -17,8 +17,8 @@ type NewContract struct {
 	MerchantID  int64
 	OutletID    int64  // 0: the whole merchant
 	OfficeID    int64  // the union whose office signs
-	Trade       Trade  // "": the merchant's
-	Brand       string // "": the merchant's
+	Trade       Trade  // "" or the merchant's: a contract can't choose its floors
+	Brand       string // "": the merchant's; free only if the merchant has none
 	ValidFrom   time.Time
 	ValidUntil  time.Time     // exclusive
 	RefundTail  time.Duration // how long after its end refunds are still taken
@@ -44,14 +44,11 @@ func (s *Store) CreateContract(ctx context.Context, by By, n NewContract) (int64
 		if m.Status == MerchantExited {
 			return ErrMerchantExited
 		}
-		if n.Trade == "" {
-			n.Trade = m.Trade
+		if err := bindToMerchant(m, &n); err != nil {
+			return err
 		}
-		if !slices.Contains(Trades(), n.Trade) {
-			return &InvalidError{Field: "Trade", Detail: "is not one of the trades"}
-		}
-		if n.Brand == "" {
-			n.Brand = m.Brand
+		if err := checkOffice(ctx, tx, n.OfficeID); err != nil {
+			return err
 		}
 		err = tx.QueryRow(ctx, `INSERT INTO contracts
 			(merchant_id, outlet_id, office_id, trade, brand, status, valid, refund_until, floor_clause)
@@ -62,7 +59,7 @@ func (s *Store) CreateContract(ctx context.Context, by By, n NewContract) (int64
 			return ErrNotFound // another merchant's outlet
 		}
 		if err != nil {
-			return fmt.Errorf("merchant: create contract: %w", foreign(err, "contracts_office_id_fkey", "OfficeID"))
+			return fmt.Errorf("merchant: create contract: %w", err)
 		}
 		return record(ctx, tx, by, "contract.create", contractObject(id), nil, map[string]any{
 			"merchant": n.MerchantID, "outlet": n.OutletID, "office": n.OfficeID, "trade": n.Trade, "brand": n.Brand,
@@ -70,6 +67,40 @@ func (s *Store) CreateContract(ctx context.Context, by By, n NewContract) (int64
 		}, feed.Change{Kind: feed.KindContract, ObjectID: id, Version: 1})
 	})
 	return id, err
+}
+
+// bindToMerchant fills in the trade and brand of a new contract. They decide which
+// floors bind it, so they are the merchant's.
+func bindToMerchant(m *Merchant, n *NewContract) error {
+	if n.Trade == "" {
+		n.Trade = m.Trade
+	}
+	if n.Trade != m.Trade {
+		return &InvalidError{Field: "Trade", Detail: "is not the merchant's"}
+	}
+	if n.Brand == "" {
+		n.Brand = m.Brand
+	}
+	if m.Brand != "" && n.Brand != m.Brand {
+		return &InvalidError{Field: "Brand", Detail: "is not the merchant's"}
+	}
+	return nil
+}
+
+// checkOffice refuses a union without an office: those of a province, a city or a
+// county sign contracts.
+func checkOffice(ctx context.Context, tx pgx.Tx, id int64) error {
+	var kind string
+	err := tx.QueryRow(ctx, `SELECT kind FROM unions WHERE id = $1`, id).Scan(&kind)
+	switch err = found("office", err); {
+	case errors.Is(err, ErrNotFound):
+		return &InvalidError{Field: "OfficeID", Detail: "does not exist"}
+	case err != nil:
+		return err
+	case kind != "province" && kind != "city" && kind != "county":
+		return &InvalidError{Field: "OfficeID", Detail: "is no office: only province, city and county unions sign contracts"}
+	}
+	return nil
 }
 
 func contractObject(id int64) string { return "contract:" + strconv.FormatInt(id, 10) }

@@ -118,6 +118,37 @@ func TestOwnContractAndChain(t *testing.T) {
 	}
 }
 
+// A contract cannot choose which floors bind it, nor be signed by a union that
+// has no office.
+func TestCreateContractRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pgtest.Tx(t))
+	branded, plain := w.merchant("老郑州"), w.merchant("")
+	var grassroots int64
+	w.one(&grassroots, `INSERT INTO unions (kind, name, parent_id, path, territory)
+		SELECT 'grassroots', '老郑州工会', id, path || '9/', territory FROM unions WHERE id = $1 RETURNING id`, w.county)
+	for name, tt := range map[string]struct {
+		n     merchant.NewContract
+		field string // that is refused; "": none
+	}{
+		"the merchant's":        {merchant.NewContract{MerchantID: branded, OfficeID: w.county}, ""},
+		"the same, said":        {merchant.NewContract{MerchantID: branded, OfficeID: w.city, Trade: merchant.TradeCatering, Brand: "老郑州"}, ""},
+		"a brand where is none": {merchant.NewContract{MerchantID: plain, OfficeID: w.province, Brand: "老郑州"}, ""},
+		"another brand":         {merchant.NewContract{MerchantID: branded, OfficeID: w.county, Brand: "阿利"}, "Brand"},
+		"another trade":         {merchant.NewContract{MerchantID: plain, OfficeID: w.county, Trade: merchant.TradeHealth}, "Trade"},
+		"no trade":              {merchant.NewContract{MerchantID: plain, OfficeID: w.county, Trade: "gambling"}, "Trade"},
+		"grassroots":            {merchant.NewContract{MerchantID: plain, OfficeID: grassroots}, "OfficeID"},
+		"no union":              {merchant.NewContract{MerchantID: plain, OfficeID: 1 << 40}, "OfficeID"},
+	} {
+		tt.n.ValidFrom, tt.n.ValidUntil = noon, noon.AddDate(1, 0, 0)
+		_, err := w.store.CreateContract(w.ctx, by, tt.n)
+		var invalid *merchant.InvalidError
+		if errors.As(err, &invalid); err == nil && tt.field != "" || err != nil && (invalid == nil || invalid.Field != tt.field) {
+			t.Errorf("%s: %v, want %q refused", name, err, tt.field)
+		}
+	}
+}
+
 // The constraint behind the rule: PostgreSQL itself refuses a second contract.
 func TestOneContractAnOutlet(t *testing.T) {
 	t.Parallel()

@@ -35,6 +35,7 @@ type PublishedFloor struct {
 // below, with the basket that proves it. A contract with the floor clause is
 // lifted at the till from the floor's start; any other has until its deadline:
 // DeadlineDays after the floor's start, or the deadline it was already under.
+// Of a floor that reaches back they have until DeadlineDays from now.
 //
 // The floor's exclusive lock keeps Terms from being published meanwhile; the
 // rows of the merchants concerned are locked in order of id. terms.ErrInvalid,
@@ -74,14 +75,17 @@ func (s *Store) PublishFloor(ctx context.Context, by By, n NewFloor) (PublishedF
 		if out.Below, err = outgrown(ctx, tx, contracts, bound); err != nil {
 			return err
 		}
-		changes, err := renegotiate(ctx, tx, by, contracts, bound, n.DeadlineDays, out.Below)
+		changes, err := s.renegotiate(ctx, tx, by, contracts, bound, n.DeadlineDays, out.Below)
 		if err != nil {
 			return err
 		}
+		// The floors first: the view takes changes in order and in bounded pieces, and
+		// must know a floor before the contracts that it lifts.
+		first := []feed.Change{{Kind: feed.KindFloor, ObjectID: out.ID, Version: int64(out.Version)}}
 		if previous != 0 {
-			changes = append(changes, feed.Change{Kind: feed.KindFloor, ObjectID: previous, Version: int64(out.Version)})
+			first = append(first, feed.Change{Kind: feed.KindFloor, ObjectID: previous, Version: int64(out.Version)})
 		}
-		changes = append(changes, feed.Change{Kind: feed.KindFloor, ObjectID: out.ID, Version: int64(out.Version)})
+		changes = append(first, changes...)
 		return record(ctx, tx, by, "floor.publish", "floor:"+strconv.FormatInt(out.ID, 10), nil, map[string]any{
 			"trade": n.Trade, "brand": n.Brand, "version": out.Version, "effective": out.Effective,
 			"sha256": hex.EncodeToString(p.sum[:]), "deadline_days": n.DeadlineDays, "below": len(out.Below),
@@ -152,6 +156,14 @@ func lockBound(ctx context.Context, tx pgx.Tx, floor version) ([]*Contract, erro
 	return contracts, nil
 }
 
+// latest is the later of two moments.
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // outgrown finds the contracts whose Terms are below a bound while both are
 // valid. Equal Terms over an equal time are compared once.
 func outgrown(ctx context.Context, tx pgx.Tx, contracts []*Contract, bound version) ([]Below, error) {
@@ -201,7 +213,7 @@ func outgrown(ctx context.Context, tx pgx.Tx, contracts []*Contract, bound versi
 
 // renegotiate writes what follows for each contract below a floor, fills in the
 // deadlines, and returns the contracts' changes.
-func renegotiate(ctx context.Context, tx pgx.Tx, by By, contracts []*Contract, floor version, days int, below []Below) ([]feed.Change, error) {
+func (s *Store) renegotiate(ctx context.Context, tx pgx.Tx, by By, contracts []*Contract, floor version, days int, below []Below) ([]feed.Change, error) {
 	byID := make(map[int64]*Contract, len(contracts))
 	for _, c := range contracts {
 		byID[c.ID] = c
@@ -215,7 +227,7 @@ func renegotiate(ctx context.Context, tx pgx.Tx, by By, contracts []*Contract, f
 		}
 		var deadline, resolved *time.Time
 		if !b.Lifted {
-			d := floor.from.AddDate(0, 0, days)
+			d := latest(floor.from, s.now()).AddDate(0, 0, days)
 			deadline = &d
 		}
 		if !b.Resolved.IsZero() {

@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"unioncard/card/feed"
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
 	"unioncard/migrations/pgtest"
@@ -316,6 +320,42 @@ func TestDeadlines(t *testing.T) {
 	w.must(err)
 	if len(got) != 2 || got[0] != late || got[1] != idle {
 		t.Errorf("suspended %v, want %d and %d", got, late, idle)
+	}
+}
+
+// A floor comes before the contracts it leaves below, in the feed: the view must
+// know it when it reads them, and they may come in another piece.
+func TestFloorComesBeforeItsContracts(t *testing.T) {
+	t.Parallel()
+	tx := ownTx(t)
+	w := newWorld(t, tx)
+	c := w.active(w.merchant(""), 0, w.county, true, percent(9000))
+	first := w.floor(merchant.TradeCatering, "", percent(8500), noon, 30).ID
+	var last int64
+	w.one(&last, `SELECT max(id) FROM changes`)
+	second := w.floor(merchant.TradeCatering, "", percent(8000), noon.Add(time.Hour), 30).ID
+	type row struct {
+		Kind   feed.Kind
+		Object int64
+	}
+	rows, err := tx.Query(w.ctx, `SELECT kind, object_id FROM changes WHERE id > $1 ORDER BY id`, last)
+	w.must(err)
+	got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+	w.must(err)
+	want := []row{{feed.KindFloor, second}, {feed.KindFloor, first}, {feed.KindContract, c}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A first floor that reaches back leaves time to renegotiate all the same.
+func TestDeadlineOfFloorThatReachesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ownTx(t))
+	w.active(w.merchant(""), 0, w.county, false, percent(9000))
+	out := w.floor(merchant.TradeCatering, "", percent(8500), noon.AddDate(0, 0, -90), 30)
+	if len(out.Below) != 1 || !out.Below[0].Deadline.Equal(noon.AddDate(0, 0, 30)) {
+		t.Errorf("%+v", out.Below)
 	}
 }
 
