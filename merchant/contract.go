@@ -56,6 +56,7 @@ type Contract struct {
 	versions []*TermsVersion // in time order, disjoint; those replaced over an hour ago are left out
 	lifts    []lift
 	lifting  []*Floor // the floors of lifts
+	due      []due
 }
 
 // TermsVersion is one published version of a contract's Terms.
@@ -80,15 +81,35 @@ type lift struct {
 	until time.Time // exclusive; zero: as long as the floor has effect
 }
 
+// due is one renegotiation with a deadline, from which the contract is suspended.
+type due struct {
+	floor *Floor
+	from  time.Time // the deadline
+	until time.Time // exclusive: when better Terms bind; zero: never yet
+}
+
+// overdue says whether a renegotiation's deadline has passed at a moment without
+// better Terms, while its floor has effect. It is the rule of overdueSQL.
+func (c *Contract) overdue(at time.Time) bool {
+	for i := range c.due {
+		d := &c.due[i]
+		if !at.Before(d.from) && (d.until.IsZero() || at.Before(d.until)) && d.floor.covers(at) {
+			return true
+		}
+	}
+	return false
+}
+
 // InForce says whether the contract earns discounts at a moment: nil,
-// ErrNoContract (draft or not begun), ErrContractSuspended or ErrContractEnded.
+// ErrNoContract (draft or not begun), ErrContractSuspended (also past the deadline
+// of a renegotiation, before SuspendOverdue has come by) or ErrContractEnded.
 func (c *Contract) InForce(at time.Time) error {
 	switch {
 	case c.Status == ContractEnded || !at.Before(c.ValidUntil):
 		return ErrContractEnded
 	case c.Status == ContractDraft || at.Before(c.ValidFrom):
 		return ErrNoContract
-	case c.Status == ContractSuspended:
+	case c.Status == ContractSuspended || c.overdue(at):
 		return ErrContractSuspended
 	}
 	return nil

@@ -47,6 +47,7 @@ type DumpContract struct {
 	Valid                                   DumpCover
 	FloorClause                             bool
 	Terms                                   []DumpTerms
+	Due                                     []DumpCover // the floor, from the deadline
 	Lifts                                   []DumpCover // From is that of the floor as the contract holds it
 }
 
@@ -81,6 +82,12 @@ func DumpOf(s *Snapshot) Dump {
 				panic("a contract holds an old form of a floor")
 			}
 			n.Lifts = append(n.Lifts, DumpCover{l.floor.ID, l.floor.From, l.until})
+		}
+		for _, l := range c.due {
+			if l.floor != s.floors[l.floor.ID] {
+				panic("a contract holds an old form of a floor")
+			}
+			n.Due = append(n.Due, DumpCover{l.floor.ID, l.from, l.until})
 		}
 		d.Contracts[id] = n
 	})

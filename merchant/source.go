@@ -135,8 +135,8 @@ func (e *edit) setCover(outlets []int64, rows map[int64][]cover) {
 	}
 }
 
-// setFloors takes in floors that were read again, and gives the contracts they
-// lift the new form of them.
+// setFloors takes in floors that were read again, and gives the contracts that are
+// below them the new form of them.
 func (e *edit) setFloors(read []*Floor) {
 	if len(read) == 0 {
 		return
@@ -162,10 +162,17 @@ func (e *edit) setFloors(read []*Floor) {
 	e.floors = floors
 	// Floors change a few times a year: looking at every contract is cheap then.
 	e.base.contracts.each(func(id int64, c *Contract) {
-		if !slices.ContainsFunc(c.lifts, func(l lift) bool { return fresh[l.floor.ID] != nil }) {
+		if !slices.ContainsFunc(c.lifts, func(l lift) bool { return fresh[l.floor.ID] != nil }) &&
+			!slices.ContainsFunc(c.due, func(d due) bool { return fresh[d.floor.ID] != nil }) {
 			return
 		}
 		n := *c
+		n.due = slices.Clone(c.due)
+		for i := range n.due {
+			if f := fresh[n.due[i].floor.ID]; f != nil {
+				n.due[i].floor = f
+			}
+		}
 		lifts := slices.Clone(c.lifts)
 		for i := range lifts {
 			if f := fresh[lifts[i].floor.ID]; f != nil {
@@ -178,11 +185,12 @@ func (e *edit) setFloors(read []*Floor) {
 }
 
 // setContracts takes in contracts that were read again, with their versions and
-// lifts, and returns the merchants they belong to.
-func (e *edit) setContracts(read []*Contract, versions map[int64][]*TermsVersion, lifts map[int64][]lift) (merchants []int64) {
+// the floors they are below, and returns the merchants they belong to.
+func (e *edit) setContracts(read []*Contract, versions map[int64][]*TermsVersion, below *outgrownBy) (merchants []int64) {
 	for _, c := range read {
 		c.versions = versions[c.ID]
-		c.setLifts(lifts[c.ID])
+		c.setLifts(below.lifts[c.ID])
+		c.due = below.due[c.ID]
 		old, _ := e.contracts.get(c.ID)
 		e.broken += c.broken() - old.broken()
 		e.contracts.set(c.ID, c)

@@ -117,17 +117,19 @@ func (e *edit) readContracts(ctx context.Context, tx pgx.Tx, all bool, ids []int
 	for _, list := range versions {
 		slices.SortFunc(list, func(a, b *TermsVersion) int { return a.From.Compare(b.From) })
 	}
-	lifts := map[int64][]lift{}
-	_, err = readObjects(ctx, tx, `SELECT contract_id, floor_id, resolved_at
-		FROM (SELECT * FROM renegotiations WHERE deadline IS NULL) r`, "contract_id", all, ids,
-		func(row pgx.CollectableRow) (struct{}, error) { return struct{}{}, e.scanLift(row, lifts) })
+	below := &outgrownBy{map[int64][]lift{}, map[int64][]due{}}
+	_, err = readObjects(ctx, tx, `SELECT contract_id, floor_id, deadline, resolved_at FROM renegotiations`, "contract_id", all, ids,
+		func(row pgx.CollectableRow) (struct{}, error) { return struct{}{}, e.scanBelow(row, below) })
 	if err != nil {
 		return nil, err
 	}
-	for _, list := range lifts {
+	for _, list := range below.lifts {
 		slices.SortFunc(list, func(a, b lift) int { return cmp.Compare(a.floor.ID, b.floor.ID) })
 	}
-	return e.setContracts(contracts, versions, lifts), nil
+	for _, list := range below.due {
+		slices.SortFunc(list, func(a, b due) int { return cmp.Compare(a.floor.ID, b.floor.ID) })
+	}
+	return e.setContracts(contracts, versions, below), nil
 }
 
 func (e *edit) scanVersion(row pgx.CollectableRow, into map[int64][]*TermsVersion) error {
@@ -146,18 +148,37 @@ func (e *edit) scanVersion(row pgx.CollectableRow, into map[int64][]*TermsVersio
 	return nil
 }
 
-func (e *edit) scanLift(row pgx.CollectableRow, into map[int64][]lift) error {
-	var contract, floor int64
-	var until *time.Time
-	if err := row.Scan(&contract, &floor, &until); err != nil {
+// outgrownBy is what contracts are below, by contract: floors that lift them, and
+// floors they have to renegotiate for.
+type outgrownBy struct {
+	lifts map[int64][]lift
+	due   map[int64][]due
+}
+
+func (e *edit) scanBelow(row pgx.CollectableRow, into *outgrownBy) error {
+	var contract, id int64
+	var deadline, resolved *time.Time
+	if err := row.Scan(&contract, &id, &deadline, &resolved); err != nil {
 		return err
 	}
-	l := lift{floor: e.floors[floor]}
-	if until != nil {
-		l.until = *until
+	floor := e.floors[id]
+	if floor == nil {
+		return nil // replaced long ago
 	}
-	if l.floor != nil && (until == nil || until.After(l.floor.From)) { // else replaced long ago, or never lifts
-		into[contract] = append(into[contract], l)
+	var until time.Time
+	if resolved != nil {
+		until = *resolved
+	}
+	from := floor.From
+	if deadline != nil {
+		from = *deadline
+	}
+	switch {
+	case resolved != nil && !until.After(from): // never lifts, never overdue
+	case deadline == nil:
+		into.lifts[contract] = append(into.lifts[contract], lift{floor, until})
+	default:
+		into.due[contract] = append(into.due[contract], due{floor, from, until})
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 // $1, $2, $3 are bigint[] (duplicates are allowed but wasteful), $4 is the moment
 // of the commit, or null for the database's clock. It returns (kind, id, status)
 // for what was found; what is absent is refused. An outlet's row speaks for its
-// merchant too. It takes no lock: run it in a Read Committed transaction after
+// merchant too, a contract's for its renegotiations: past the deadline it is
+// suspended, whether or not SuspendOverdue has come by. It takes no lock: run it in a Read Committed transaction after
 // the purchases were queued, so that its snapshot is taken after any change that
 // committed before they started.
 const StatusSQL = `
@@ -32,12 +33,16 @@ SELECT 2, o.id, (CASE WHEN m.status = 'exited' THEN 2
 FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = ANY ($2::bigint[])
 UNION ALL
 SELECT 3, c.id, (CASE WHEN c.status = 'ended' THEN 5
-                      WHEN upper(c.valid) <= coalesce($4::timestamptz, clock_timestamp()) THEN 5
+                      WHEN upper(c.valid) <= n.at THEN 5
                       WHEN c.status = 'draft' THEN 6
-                      WHEN lower(c.valid) > coalesce($4::timestamptz, clock_timestamp()) THEN 6
+                      WHEN lower(c.valid) > n.at THEN 6
                       WHEN c.status = 'suspended' THEN 4
+                      WHEN EXISTS (SELECT FROM renegotiations r JOIN floors f ON f.id = r.floor_id
+                          WHERE r.contract_id = c.id AND r.deadline <= n.at
+                          AND (r.resolved_at IS NULL OR r.resolved_at > n.at) AND f.effective @> n.at) THEN 4
                       ELSE 0 END)::smallint
-FROM contracts c WHERE c.id = ANY ($3::bigint[])`
+FROM contracts c, (SELECT coalesce($4::timestamptz, clock_timestamp()) AS at) n
+WHERE c.id = ANY ($3::bigint[])`
 
 // statusErrors is what the third column of StatusSQL means.
 var statusErrors = [...]error{

@@ -51,7 +51,35 @@ func TestStatusSQL(t *testing.T) {
 	check("unknown terminal", noon, terminal+1000, o, c, merchant.ErrNotFound)
 	check("unknown outlet", noon, terminal, o+1000, c, merchant.ErrNotFound)
 	check("unknown contract", noon, terminal, o, c+1000, merchant.ErrNotFound)
-	_, err := tx.Exec(w.ctx, `UPDATE contracts SET valid = tstzrange(now() - interval '1 day', now() + interval '1 day'),
+	// A renegotiation past its deadline suspends by itself, in the view as here.
+	var floor int64
+	w.one(&floor, `INSERT INTO floors (trade, version, terms, sha256, effective, deadline_days, published_by)
+		VALUES ('travel', 1, $1, sha256('x'), tstzrange($2, $3), 30, 'test') RETURNING id`, percent(8000), noon, noon.AddDate(0, 0, 9))
+	for name, tt := range map[string]struct {
+		deadline, resolved any
+		at                 time.Time
+		want               error
+	}{
+		"before the deadline":     {noon.AddDate(0, 0, 2), nil, noon.AddDate(0, 0, 2).Add(-time.Microsecond), nil},
+		"at the deadline":         {noon.AddDate(0, 0, 2), nil, noon.AddDate(0, 0, 2), merchant.ErrContractSuspended},
+		"resolved":                {noon.AddDate(0, 0, 2), noon.AddDate(0, 0, 3), noon.AddDate(0, 0, 3), nil},
+		"not yet resolved":        {noon.AddDate(0, 0, 2), noon.AddDate(0, 0, 3), noon.AddDate(0, 0, 3).Add(-time.Microsecond), merchant.ErrContractSuspended},
+		"resolved before":         {noon.AddDate(0, 0, 2), noon.AddDate(0, 0, 1), noon.AddDate(0, 0, 4), nil},
+		"the floor's effect over": {noon.AddDate(0, 0, 2), nil, noon.AddDate(0, 0, 9), nil},
+		"lifted":                  {nil, nil, noon.AddDate(0, 0, 4), nil},
+	} {
+		_, err := tx.Exec(w.ctx, `INSERT INTO renegotiations (contract_id, floor_id, terms_version, comparison, deadline, resolved_at)
+			VALUES ($1, $2, 1, '{}', $3, $4) ON CONFLICT (contract_id, floor_id)
+			DO UPDATE SET deadline = $3, resolved_at = $4`, c, floor, tt.deadline, tt.resolved)
+		w.must(err)
+		check(name, tt.at, terminal, o, c, tt.want)
+		if err := w.view(tx).Contract(c).InForce(tt.at); !errors.Is(err, tt.want) {
+			t.Errorf("%s: the view says %v, want %v", name, err, tt.want)
+		}
+	}
+	_, err := tx.Exec(w.ctx, `DELETE FROM renegotiations WHERE contract_id = $1`, c)
+	w.must(err)
+	_, err = tx.Exec(w.ctx, `UPDATE contracts SET valid = tstzrange(now() - interval '1 day', now() + interval '1 day'),
 		refund_until = now() + interval '1 day' WHERE id = $1`, c)
 	w.must(err)
 	check("by the database's clock", nil, terminal, o, c, nil)

@@ -11,7 +11,8 @@ import (
 )
 
 // overdueSQL is the renegotiations that hold a contract suspended at $1: past the
-// deadline, not resolved by then, and against a floor that still has effect.
+// deadline, not resolved by then, and against a floor that still has effect. The
+// tills' view (Contract.overdue) and StatusSQL keep the same rule by themselves.
 const overdueSQL = ` r.deadline <= $1 AND (r.resolved_at IS NULL OR r.resolved_at > $1)
 	AND f.effective @> $1::timestamptz`
 
