@@ -8,8 +8,9 @@ import (
 
 // Guess budgets. A miss is a code of the right form that proved nothing:
 // ErrCodeInvalid, or a typed number that does not exist. Misses are counted per
-// client (a terminal in an outlet), outlet, claimed card, network address and in
-// all; correct codes cost nothing. A budget is a leaky bucket: it holds Misses,
+// client in an outlet, outlet, claimed card, network address and in all; correct
+// codes cost nothing. A client is a terminal, or a POS server with all its outlets:
+// naming another outlet makes it neither clean nor free of the typed rule. A budget is a leaky bucket: it holds Misses,
 // and drains evenly over Per, so a spent one lets a miss through every
 // Per/Misses, and at most twice Misses in the first Per.
 //
@@ -49,7 +50,7 @@ var (
 // Subjects says on whose budgets a guess is made.
 type Subjects struct {
 	// Terminal is the client's id; 0 for a client that is none (then its address
-	// is the client). A POS server for many outlets is a client in each of them.
+	// is the client). A POS server for many outlets has a budget in each of them.
 	Terminal int64
 	Outlet   int64      // 0: none
 	Claim    int64      // what the code claims to be: Codes.Claim; 0: none

@@ -78,12 +78,14 @@ func (g *MemoryGuard) Allow(s Subjects, kind CodeKind, now time.Time) Refusal {
 
 // judge decides on a client that may have missed.
 func (g *MemoryGuard) judge(s Subjects, client uint64, kind CodeKind, now time.Time) Refusal {
-	own, known := g.clients.get(client)
-	if !known || !own.missedSince(now.Add(-missMemory)) {
+	anywhere, known := g.clients.get(client)
+	if !known || !anywhere.missedSince(now.Add(-missMemory)) {
 		return Refusal{}
 	}
-	if wait := g.opts.Terminal.wait(own.full, now, 1); wait > 0 {
-		return Refusal{By: SubjectTerminal, RetryAfter: wait}
+	if own, ok := g.clients.get(g.own(s, client)); ok {
+		if wait := g.opts.Terminal.wait(own.full, now, 1); wait > 0 {
+			return Refusal{By: SubjectTerminal, RetryAfter: wait}
+		}
 	}
 	static := kind != KindPhone
 	if static {
@@ -123,6 +125,9 @@ func (g *MemoryGuard) Miss(s Subjects, kind CodeKind, now time.Time) {
 	g.missed.Add(1)
 	client := g.client(s)
 	g.clients.miss(client, g.opts.Terminal, now)
+	if own := g.own(s, client); own != client {
+		g.clients.miss(own, g.opts.Terminal, now)
+	}
 	if kind == KindTyped {
 		g.clients.missTyped(g.key(SubjectTyped, int64(client), 0), g.opts.Typed, now)
 	}
@@ -174,11 +179,19 @@ func (g *MemoryGuard) wider(s Subjects) [3]widerBudget {
 	return w
 }
 
-// client is the key of who is guessing: the terminal in its outlet, or the
+// client is the key of who is guessing: the terminal, in whatever outlet, or the
 // address of a client that is no terminal.
 func (g *MemoryGuard) client(s Subjects) uint64 {
 	if s.Terminal == 0 {
 		return g.key(SubjectTerminal, int64(g.addressKey(s.Addr)), -1)
+	}
+	return g.key(SubjectTerminal, s.Terminal, 0)
+}
+
+// own is the key of the budget that the client's misses in this outlet spend.
+func (g *MemoryGuard) own(s Subjects, client uint64) uint64 {
+	if s.Terminal == 0 || s.Outlet == 0 {
+		return client
 	}
 	return g.key(SubjectTerminal, s.Terminal, s.Outlet)
 }
