@@ -116,3 +116,34 @@ func BenchmarkSign(b *testing.B) {
 		w.active(m, 0, w.county, false, percent(9000-n%1000))
 	}
 }
+
+// BenchmarkPublishFloor measures a floor over 5,000 contracts that were drawn up
+// from one template, each with a validity of its own, and meet it.
+func BenchmarkPublishFloor(b *testing.B) {
+	w := newWorld(b, ownTx(b))
+	for _, sql := range []string{
+		`INSERT INTO merchants (office_id, name, trade) SELECT $1, '商家' || i, 'catering' FROM generate_series(1, 5000) i`,
+		`INSERT INTO contracts (merchant_id, office_id, trade, status, valid, refund_until, floor_clause)
+			SELECT id, $1, 'catering', 'active', tstzrange('2026-01-01', timestamptz '2027-01-01' + id * interval '1 hour'), '2029-03-01', true
+			FROM merchants`,
+		`INSERT INTO categories (code, name) SELECT 'c' || i, '品类' || i FROM generate_series(1, 5) i WHERE $1::bigint > 0`,
+		`INSERT INTO contract_terms (contract_id, version, terms, sha256, effective, published_by)
+			SELECT c.id, 1, t, sha256(t::text::bytea), tstzrange('2026-01-01', NULL), 'test' FROM contracts c,
+			(SELECT jsonb_build_object('v', 1, 'offers', jsonb_agg(jsonb_build_object('id', 'o' || i, 'title', '优惠',
+				'scope', jsonb_build_object('categories', jsonb_build_array('c' || i)),
+				'benefit', jsonb_build_object('kind', 'percent', 'rate_bp', 8000), 'funding_bp', 10000))) AS t
+				FROM generate_series(1, 5) i) x WHERE $1::bigint > 0`,
+	} {
+		if _, err := w.db.Exec(w.ctx, sql, w.county); err != nil {
+			b.Fatal(err)
+		}
+	}
+	floor := []byte(`{"v":1,"offers":[{"id":"off","title":"会员折扣","scope":{"categories":["c1","c2"]},"benefit":{"kind":"percent","rate_bp":9000},"funding_bp":10000}]}`)
+	at := noon
+	for b.Loop() {
+		at = at.Add(time.Second)
+		if out := w.floor(merchant.TradeCatering, "", floor, at, 30); len(out.Below) != 0 {
+			b.Fatalf("%d below", len(out.Below))
+		}
+	}
+}

@@ -84,6 +84,14 @@ var far = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 func (v version) period() period { return period{v.from, v.until} }
 
+// timeless says whether none of the offers has a calendar.
+func (v version) timeless() bool {
+	return !slices.ContainsFunc(v.Doc.Offers, func(o terms.Offer) bool {
+		c := &o.Calendar
+		return c.From != "" || c.To != "" || len(c.Weekdays)+len(c.Hours)+len(c.Blackout) > 0
+	})
+}
+
 // intersect is what two periods have in common; ok is false if nothing.
 func (p period) intersect(q period) (both period, ok bool) {
 	both = p

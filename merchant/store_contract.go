@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -169,10 +170,18 @@ func (c *Contract) changed() feed.Change {
 	return feed.Change{Kind: feed.KindContract, ObjectID: c.ID, Version: c.Version}
 }
 
+// activated is what the event tells of a contract put in force.
+type activated struct {
+	contractState
+	Below []int64 `json:"below,omitempty"` // outlets' own contracts that a chain's Terms outgrow
+}
+
 // ActivateContract puts a draft in force for its validity. From its start an
 // outlet's own contract takes the outlet out of its merchant's contract. The
 // Terms published on the draft are held against the floors once more, as the
-// floors may have risen. The floors' shared locks and the merchant's row lock
+// floors may have risen. For a province-signed chain the event lists in "below" the
+// outlets' own contracts that its Terms outgrow, as PublishTerms does; no deadline
+// runs. The floors' shared locks and the merchant's row lock
 // protect it, one_contract_an_outlet stands behind. MoveError, OverlapError,
 // BelowFloorError; InvalidError if no Terms have been published.
 func (s *Store) ActivateContract(ctx context.Context, by By, id int64) error {
@@ -192,6 +201,7 @@ func (s *Store) ActivateContract(ctx context.Context, by By, id int64) error {
 		if len(versions) == 0 {
 			return &InvalidError{Field: "contract", Detail: "has no published Terms"}
 		}
+		var below []int64
 		for _, v := range versions {
 			form, err := v.Doc.Compile()
 			if err != nil {
@@ -200,6 +210,13 @@ func (s *Store) ActivateContract(ctx context.Context, by By, id int64) error {
 			if err := s.checkFloors(ctx, tx, c, form, v.period()); err != nil {
 				return err
 			}
+			outgrown, err := belowChain(ctx, tx, c, v)
+			if err != nil {
+				return err
+			}
+			for _, b := range outgrown {
+				below = append(below, b.ContractID)
+			}
 		}
 		if err := saveContract(ctx, tx, c); err != nil {
 			return err
@@ -207,7 +224,9 @@ func (s *Store) ActivateContract(ctx context.Context, by By, id int64) error {
 		if err := rederive(ctx, tx, c.MerchantID, c.OutletID); err != nil {
 			return err
 		}
-		return record(ctx, tx, by, "contract.activate", contractObject(id), before, c.state(), c.changed())
+		slices.Sort(below)
+		after := activated{c.state(), slices.Compact(below)}
+		return record(ctx, tx, by, "contract.activate", contractObject(id), before, after, c.changed())
 	})
 }
 

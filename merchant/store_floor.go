@@ -165,7 +165,8 @@ func latest(a, b time.Time) time.Time {
 }
 
 // outgrown finds the contracts whose Terms are below a bound while both are
-// valid. Equal Terms over an equal time are compared once.
+// valid. Equal Terms over an equal time are compared once; where neither they nor
+// the bound have a calendar, the time makes no difference.
 func outgrown(ctx context.Context, tx pgx.Tx, contracts []*Contract, bound version) ([]Below, error) {
 	ids := make([]int64, len(contracts))
 	for i, c := range contracts {
@@ -183,9 +184,13 @@ func outgrown(ctx context.Context, tx pgx.Tx, contracts []*Contract, bound versi
 		sum         string
 		from, until int64
 	}
+	timeless := bound.timeless()
 	known := map[question]terms.Comparison{}
 	compare := func(v version, p period) (terms.Comparison, error) {
-		q := question{v.sum, p.from.UnixMicro(), p.until.UnixMicro()}
+		q := question{sum: v.sum}
+		if !timeless || !v.timeless() {
+			q.from, q.until = p.from.UnixMicro(), p.until.UnixMicro()
+		}
 		if c, ok := known[q]; ok {
 			return c, nil
 		}

@@ -283,6 +283,7 @@ func belowChain(ctx context.Context, tx pgx.Tx, chain *Contract, bound version) 
 	if chain.OutletID != 0 {
 		return nil, nil
 	}
+	bound.from = latest(bound.from, chain.ValidFrom)
 	rows, err := tx.Query(ctx, contractSQL+` WHERE merchant_id = $1 AND outlet_id IS NOT NULL
 		AND status IN ('active', 'suspended', 'ending') AND valid && tstzrange($2, $3)
 		AND EXISTS (SELECT FROM unions u WHERE u.id = $4 AND u.kind = 'province') ORDER BY id`,
@@ -294,6 +295,8 @@ func belowChain(ctx context.Context, tx pgx.Tx, chain *Contract, bound version) 
 	if err != nil {
 		return nil, fmt.Errorf("merchant: contracts under the chain: %w", err)
 	}
-	bound.until = chain.ValidUntil
+	if chain.ValidUntil.Before(bound.until) {
+		bound.until = chain.ValidUntil
+	}
 	return outgrown(ctx, tx, contracts, bound)
 }
