@@ -218,19 +218,24 @@ func (b *benchmark) quotes(ctx context.Context, f *field, each int) ([][]string,
 	if err != nil {
 		return nil, err
 	}
-	src, err := till.NewBatches(f.service.listen, stands, each, false)
-	if err != nil {
-		return nil, err
+	quotes := make([][]string, 0, len(stands))
+	// A few at a time, since a server takes only so many batches at once.
+	for group := range slices.Chunk(stands, batchTills) {
+		src, err := till.NewBatches(f.service.listen, group, each, false)
+		if err != nil {
+			return nil, err
+		}
+		src.Keep = true
+		res, err := drive.Run(drive.Options{Addr: f.service.listen, Conns: len(group), Duration: time.Minute}, src)
+		if err != nil {
+			return nil, err
+		}
+		if res.Errors > 0 {
+			return nil, fmt.Errorf("quotes for purchases: %d of %d batches failed, statuses %v", res.Errors, res.Errors+res.Done, res.Status)
+		}
+		quotes = append(quotes, src.Quotes...)
 	}
-	src.Keep = true
-	res, err := drive.Run(drive.Options{Addr: f.service.listen, Conns: len(stands), Duration: time.Minute}, src)
-	if err != nil {
-		return nil, err
-	}
-	if res.Errors > 0 {
-		return nil, fmt.Errorf("quotes for purchases: %d of %d batches failed, statuses %v", res.Errors, res.Errors+res.Done, res.Status)
-	}
-	return src.Quotes, nil
+	return quotes, nil
 }
 
 func inventedQuotes(round, stands, each int) [][]string {
