@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"unioncard/api"
@@ -73,6 +74,11 @@ const (
   prints a line a second: latencies, and how often each thing happened; Ctrl-C stops it
 `
 )
+
+// wantOneOf refuses a tool's command line and shows its forms.
+func wantOneOf(forms string) error {
+	return fmt.Errorf("want one of:\n%s", strings.TrimRight(strings.TrimLeft(forms, "\n"), "\n"))
+}
 
 // errUsage: the command line is wrong and the usage has been shown.
 var errUsage = errors.New("wrong command line")

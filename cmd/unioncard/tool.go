@@ -150,7 +150,7 @@ func runTerminal(ctx context.Context, p *program, args []string) error {
 	}
 	defer t.pool.Close()
 	if len(t.args) == 0 {
-		return errors.New("want one of:" + terminalUsage)
+		return wantOneOf(terminalUsage)
 	}
 	store := merchant.NewStore(t.pool, time.Now)
 	if t.args[0] == "activation-code" {
@@ -161,7 +161,7 @@ func runTerminal(ctx context.Context, p *program, args []string) error {
 	}
 	move, ok := moves[t.args[0]]
 	if !ok {
-		return errors.New("want one of:" + terminalUsage)
+		return wantOneOf(terminalUsage)
 	}
 	return t.move(ctx, "terminal", move)
 }
@@ -237,7 +237,7 @@ func runContract(ctx context.Context, p *program, args []string) error {
 	if len(t.args) > 0 && moves[t.args[0]] != nil {
 		return t.move(ctx, "contract", moves[t.args[0]])
 	}
-	return errors.New("want one of:" + contractUsage)
+	return wantOneOf(contractUsage)
 }
 
 // contracts lists the contracts that cover an outlet, the latest first.

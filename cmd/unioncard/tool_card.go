@@ -28,7 +28,7 @@ func runCard(ctx context.Context, p *program, args []string) error {
 	}
 	defer t.pool.Close()
 	if len(t.args) == 0 {
-		return errors.New("want one of:" + cardUsage)
+		return wantOneOf(cardUsage)
 	}
 	codes := card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, bool) { return 0, false })
 	if t.args[0] == "codes" && len(t.args) == 1 {
@@ -57,7 +57,7 @@ func runCard(ctx context.Context, p *program, args []string) error {
 
 func (t *tool) cardByNumber(ctx context.Context, codes *card.Codes, store *card.Store) (card.Card, error) {
 	if len(t.args) != 2 {
-		return card.Card{}, errors.New("want one of:" + cardUsage)
+		return card.Card{}, wantOneOf(cardUsage)
 	}
 	number, err := codes.CheckNumber(t.args[1])
 	if err != nil {
@@ -83,7 +83,7 @@ func (t *tool) moveCard(ctx context.Context, store *card.Store, serial int64) er
 	}
 	move, ok := moves[t.args[0]]
 	if !ok {
-		return errors.New("want one of:" + cardUsage)
+		return wantOneOf(cardUsage)
 	}
 	who, why, err := t.by()
 	if err != nil {
@@ -163,7 +163,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	case len(t.args) == 1 && t.args[0] == "cards":
 		return t.demoCards(ctx, count)
 	}
-	return errors.New("want one of:" + demoUsage)
+	return wantOneOf(demoUsage)
 }
 
 // sampleItem is one line of a basket as the API takes it.
