@@ -38,7 +38,7 @@ func ask(t *testing.T, addr string) (string, error) {
 	t.Helper()
 	c, err := wire.Dial(addr, time.Second)
 	if err != nil {
-		t.Fatal(err)
+		return "", err // refused so fast that the dial sees it
 	}
 	defer c.Close()
 	a, err := c.Do(wire.AppendRequest(nil, "GET", "/", addr, nil, nil), 5*time.Second)
