@@ -73,7 +73,7 @@ func settings() []setting {
 		duration("shutdown-timeout", "20s", nodes, time.Second, 10*time.Minute,
 			"time for requests to finish when stopping",
 			func(c *Config) *time.Duration { return &c.ShutdownTimeout }),
-		number("lanes", "4", nodes, 1, 64, "batches of purchases written at once",
+		number("lanes", "2", nodes, 1, 64, "batches of purchases written at once",
 			func(c *Config) *int { return &c.Lanes }),
 		number("nodes", "1", modeServe, 1, 1000, "nodes that share the budgets for wrong guesses while Redis is away",
 			func(c *Config) *int { return &c.Nodes }),

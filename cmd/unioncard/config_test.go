@@ -22,7 +22,7 @@ const (
 func defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090",
-		FeedMaxAge: 30 * time.Second, ShutdownTimeout: 20 * time.Second, Lanes: 4,
+		FeedMaxAge: 30 * time.Second, ShutdownTimeout: 20 * time.Second, Lanes: 2,
 		PrintedDailyCapFen: 50000, TypedDailyCapFen: 20000, Prefix: "41",
 	}
 }

@@ -31,8 +31,8 @@ type CommitterOptions struct {
 	// StaleAfter is the age of the view past which nothing is sold; default 30 s.
 	StaleAfter time.Duration
 
-	// Lanes is how many batches are written at once; default 4. Each holds one
-	// connection of its own, outside the pool.
+	// Lanes is how many batches are written at once; default 2, as more only makes
+	// them smaller. Each holds one connection of its own, outside the pool.
 	Lanes int
 	// MaxRows a batch; default 512.
 	MaxRows int
@@ -66,7 +66,7 @@ func (o *CommitterOptions) defaults() {
 	set(&o.Linger, 2*time.Millisecond)
 	set(&o.Gap, 150*time.Microsecond)
 	set(&o.GiveUp, 5*time.Second)
-	setInt(&o.Lanes, 4)
+	setInt(&o.Lanes, 2)
 	setInt(&o.MaxRows, 512)
 	setInt(&o.Queue, 4096)
 	if o.Logger == nil {
