@@ -159,7 +159,11 @@ func (s *server) answerErrors(r *route, next exchange.Handler) exchange.Handler 
 		if errors.Is(err, http.ErrAbortHandler) {
 			return err
 		}
-		s.problems.answer(x, late(err, r.writes))
+		if err = late(err, r.writes); r.people {
+			s.people.refuse(s.problems, x, err)
+		} else {
+			s.problems.answer(x, err)
+		}
 		return nil
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"unioncard/api/page"
 	"unioncard/api/terminal"
 	"unioncard/card"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/settlement/purchase"
 )
@@ -37,6 +38,8 @@ type Deps struct {
 	Clock          func() time.Time
 	Logger         *slog.Logger
 	Registerer     prometheus.Registerer
+	// People is what the pages for people work on; nil: there are none.
+	People *People
 	// MaxVerifying and MaxWriting bound the verifications and purchases worked on
 	// at once; 0 is DefaultMaxVerifying, DefaultMaxWriting.
 	MaxVerifying, MaxWriting int
@@ -53,6 +56,7 @@ const (
 	DefaultMaxWriting   = 4096
 	maxOpening          = 64
 	maxDesk             = 256
+	maxBrowsing         = 256
 )
 
 // batchesPerCPU bounds the batches worked on at once. One weighs as much as its
@@ -65,6 +69,8 @@ const (
 	smallBody  = 16 << 10
 	basketBody = 128 << 10
 	batchBody  = 4 << 20
+	formBody   = 1 << 20
+	uploadBody = 24 << 20
 )
 
 // route is one line of the table below.
@@ -77,11 +83,18 @@ type route struct {
 	gate         *gate
 	open         bool // needs no access token
 	writes       bool // a time-out leaves the outcome unknown
+
+	// The rest is for people's routes (people.go), whose errors are pages.
+	people bool
+	// right is what the console asks of an account; "" outside the console.
+	right staff.Right
+	// object is the kind of object that the path's :id names, "" without one.
+	object string
 }
 
 func (r *route) name() string { return r.method + " " + r.path }
 
-// routes is every route there is.
+// routes is every route there is; those for people stand in routes_people.go.
 func (s *server) routes() []route {
 	const (
 		get, post  = http.MethodGet, http.MethodPost
@@ -91,24 +104,29 @@ func (s *server) routes() []route {
 		long       = 10 * time.Second
 	)
 	t, opening, desk := s.tills, s.opening, s.desk
-	return []route{
-		{post, "/v1/terminals/activate", t.Activate, json, smallBody, long, opening, true, true},
-		{post, "/oauth/token", t.Token, form, smallBody, long, opening, true, false},
+	return append([]route{
+		till(post, "/v1/terminals/activate", t.Activate, json, smallBody, long, opening, true, true),
+		till(post, "/oauth/token", t.Token, form, smallBody, long, opening, true, false),
 
-		{post, "/v1/verifications", t.Verify, json, basketBody, short, s.verifying, false, false},
-		{post, "/v1/verifications/batch", t.VerifyBatch, json, batchBody, long, s.batches, false, false},
+		till(post, "/v1/verifications", t.Verify, json, basketBody, short, s.verifying, false, false),
+		till(post, "/v1/verifications/batch", t.VerifyBatch, json, batchBody, long, s.batches, false, false),
 
-		{post, "/v1/purchases", t.Purchase, json, basketBody, long, s.writing, false, true},
-		{get, "/v1/purchases", t.PurchaseByKey, none, 0, short, desk, false, false},
-		{get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, desk, false, false},
-		{post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, desk, false, true},
-		{post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, desk, false, true},
-		{post, "/v1/reversals", t.Reverse, json, smallBody, long, desk, false, true},
+		till(post, "/v1/purchases", t.Purchase, json, basketBody, long, s.writing, false, true),
+		till(get, "/v1/purchases", t.PurchaseByKey, none, 0, short, desk, false, false),
+		till(get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, desk, false, false),
+		till(post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, desk, false, true),
+		till(post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, desk, false, true),
+		till(post, "/v1/reversals", t.Reverse, json, smallBody, long, desk, false, true),
 
-		{get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false},
-		{get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false},
-		{get, "/docs/style.css", s.docs.Style, none, 0, 0, nil, true, false},
-	}
+		till(get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false),
+		till(get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false),
+		till(get, "/docs/style.css", s.docs.Style, none, 0, 0, nil, true, false),
+	}, s.peopleRoutes()...)
+}
+
+// till is a line of the table above.
+func till(method, path string, h exchange.Handler, m exchange.Media, body int, timeout time.Duration, g *gate, open, writes bool) route {
+	return route{method: method, path: path, handle: h, media: m, body: body, timeout: timeout, gate: g, open: open, writes: writes}
 }
 
 // steps is the middleware, in the order in which it runs.
@@ -121,6 +139,8 @@ func (s *server) steps() []step {
 		s.limit,        // media type, declared size
 		s.timeout,
 		s.authenticate,
+		s.crossOrigin, // people's forms come from people's pages
+		s.signedIn,    // console: session, territory, right
 		s.readBody,
 		s.admit, // requests worked on at once
 	}
@@ -136,7 +156,9 @@ type server struct {
 	logger   *slog.Logger
 	proxies  []netip.Prefix
 
-	opening, verifying, batches, writing, desk *gate
+	people *People
+
+	opening, verifying, batches, writing, desk, browsing *gate
 }
 
 // NewRouter returns the handler of the API.
@@ -172,7 +194,7 @@ func newServer(d Deps) *server {
 			Merchants: d.Merchants, Store: d.MerchantStore, Keyring: d.Keyring,
 			PublicURL: d.PublicURL, Clock: d.Clock, Logger: d.Logger,
 		}),
-		docs:      newDocs(p.rows),
+		docs:      newDocs(tillRows()),
 		problems:  p,
 		pool:      exchange.NewPool(p),
 		metrics:   newMetrics(d.Registerer),
@@ -183,9 +205,11 @@ func newServer(d Deps) *server {
 		batches:   &gate{max: int64(batchesPerCPU * runtime.GOMAXPROCS(0))},
 		writing:   &gate{max: orDefault(d.MaxWriting, DefaultMaxWriting)},
 		desk:      &gate{max: maxDesk},
+		browsing:  &gate{max: maxBrowsing},
+		people:    d.People,
 	}
 	for kind, g := range map[string]*gate{
-		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk,
+		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk, "browsing": s.browsing,
 	} {
 		s.metrics.watch(d.Registerer, kind, g)
 	}

@@ -16,6 +16,8 @@ const (
 	NoBody    Media = ""
 	MediaJSON Media = "application/json"
 	MediaForm Media = "application/x-www-form-urlencoded"
+	// MediaUpload is a form with files.
+	MediaUpload Media = "multipart/form-data"
 )
 
 // CheckBody refuses a body of another type or declared to be larger than limit
@@ -44,6 +46,9 @@ func sameMedia(header string, want Media) bool {
 		return false
 	}
 	for name, value := range params {
+		if want == MediaUpload && name == "boundary" {
+			continue
+		}
 		if name != "charset" || !strings.EqualFold(value, "utf-8") {
 			return false
 		}

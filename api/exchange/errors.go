@@ -12,5 +12,7 @@ var (
 	ErrBodyLost     = errors.New("exchange: body did not arrive")
 	ErrKeyMissing   = errors.New("exchange: Idempotency-Key missing")
 	ErrQuery        = errors.New("exchange: query parameter missing or not known")
+	ErrCrossOrigin  = errors.New("exchange: form sent by another site")
+	ErrForbidden    = errors.New("exchange: not this account's right")
 	ErrOverloaded   = errors.New("exchange: too many requests at once")
 )

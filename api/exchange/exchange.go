@@ -19,6 +19,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 )
 
@@ -39,6 +40,8 @@ type Exchange struct {
 	Addr netip.Addr
 	// Terminal is who asks, once the bearer token has been checked.
 	Terminal *merchant.Terminal
+	// Account is who asks in the console, once the session has been checked.
+	Account *staff.Account
 	// Body is the whole body.
 	Body []byte
 

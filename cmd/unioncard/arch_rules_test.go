@@ -30,14 +30,16 @@ var layers = []struct {
 	prefixes []string
 	tree     bool
 }{
-	{[]string{"card/union", "card/union/staff", "card/union/event", "card/feed", "merchant/terms"}, false},
+	{[]string{"card/union", "card/union/event", "card/feed", "merchant/terms"}, false},
+	{[]string{"card/union/staff"}, false},
 	{[]string{"card"}, true},
 	{[]string{"merchant"}, true},
 	{[]string{"settlement/ledger", "settlement/budget"}, false},
 	{[]string{"settlement/purchase"}, true},
 	{[]string{"settlement"}, true},
 	{[]string{"merchant/complaint", "merchant/assessment"}, false},
-	{[]string{"api", "web"}, true},
+	{[]string{"web"}, false},
+	{[]string{"api"}, true},
 	{[]string{"cmd"}, true},
 }
 

@@ -123,10 +123,14 @@ func (n *node) build(ctx context.Context) error {
 	})
 	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{InFlight: n.committer.InFlight, Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
+	people, err := n.people(clock)
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
 	n.api = api.NewServer(n.cfg.Listen, api.NewRouter(api.Deps{
 		Verifier: verifier, Committer: n.committer, Desk: n.desk, Merchants: state, MerchantStore: n.merchants,
 		Keyring: n.keyring, PublicURL: n.cfg.PublicURL, TrustedProxies: n.cfg.TrustedProxies,
-		Clock: clock, Logger: n.log, Registerer: n.registry,
+		People: people, Clock: clock, Logger: n.log, Registerer: n.registry,
 	}))
 	n.admin = api.NewAdminServer(n.cfg.AdminListen, api.NewAdmin(api.AdminDeps{Gatherer: n.registry, Probes: n.probes()}))
 	return nil

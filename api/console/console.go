@@ -1,0 +1,38 @@
+// Package console is what the unions' offices work in: every handler of the
+// pages under /console. Who may call which stands in api/routes_people.go; a
+// handler is only reached by an account that may, for an object in its
+// territory. Ids that come in a form's fields are checked by the handler.
+package console
+
+import (
+	"log/slog"
+	"time"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+	"unioncard/merchant"
+)
+
+// Options is what the console works on.
+type Options struct {
+	Pages     *page.Renderer
+	DB        merchant.DB
+	Merchants *merchant.Store
+	Clock     func() time.Time
+	Logger    *slog.Logger
+}
+
+// Handlers are the console's pages.
+type Handlers struct{ Options }
+
+// New returns the console.
+func New(o Options) *Handlers { return &Handlers{o} }
+
+type homePage struct {
+	page.Frame
+}
+
+// Home answers GET /console.
+func (h *Handlers) Home(x *exchange.Exchange) error {
+	return h.Pages.Page(x, "console/home", &homePage{Frame: page.Frame{Title: "工作台", Active: "home"}})
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+	"unioncard/card/union/staff"
+)
+
+// What a page may take; uploads and exports take longer.
+const (
+	pageTime = 10 * time.Second
+	longTime = 60 * time.Second
+)
+
+// peopleRoutes is every page there is, by audience. A line of the console names
+// the right it needs and the kind of object that :id is; signedIn holds both.
+func (s *server) peopleRoutes() []route {
+	p := s.people
+	if p == nil {
+		return nil
+	}
+	c := p.Console
+	return []route{
+		s.publicGet(page.AssetPath+"*name", p.Assets.Serve),
+
+		s.consoleGet("/console", c.Home, staff.SignedIn, ""),
+	}
+}
+
+// consoleGet is a page of the console.
+func (s *server) consoleGet(path string, h exchange.Handler, right staff.Right, object string) route {
+	return route{method: http.MethodGet, path: path, handle: h, timeout: pageTime, gate: s.browsing,
+		open: true, people: true, right: right, object: object}
+}
+
+// consolePost is a form of the console.
+func (s *server) consolePost(path string, h exchange.Handler, right staff.Right, object string) route {
+	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
+		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true, right: right, object: object}
+}
+
+// consoleUpload is a form of the console with files.
+func (s *server) consoleUpload(path string, h exchange.Handler, right staff.Right, object string) route {
+	r := s.consolePost(path, h, right, object)
+	r.media, r.body, r.timeout = exchange.MediaUpload, uploadBody, longTime
+	return r
+}
+
+// publicGet is a page or feed for everybody.
+func (s *server) publicGet(path string, h exchange.Handler) route {
+	return route{method: http.MethodGet, path: path, handle: h, timeout: pageTime, gate: s.browsing, open: true, people: true}
+}
+
+// publicPost is a form for everybody.
+func (s *server) publicPost(path string, h exchange.Handler, media exchange.Media, body int) route {
+	return route{method: http.MethodPost, path: path, handle: h, media: media, body: body,
+		timeout: longTime, gate: s.opening, open: true, writes: true, people: true}
+}

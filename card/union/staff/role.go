@@ -1,0 +1,64 @@
+package staff
+
+import "slices"
+
+// Role is what somebody does in a union's office.
+type Role string
+
+// The roles, as stored.
+const (
+	Negotiator       Role = "negotiator"        // 签约专员: takes in applications, drafts, amends, renews, ends
+	Approver         Role = "approver"          // 审批人: the second pair of eyes
+	TerminalManager  Role = "terminal_manager"  // 终端管理员
+	ComplaintHandler Role = "complaint_handler" // 投诉处理员
+	Finance          Role = "finance"           // 财务
+	Assessor         Role = "assessor"          // 考核员
+	Registrar        Role = "registrar"         // 会籍管理员, of a grassroots union
+	Auditor          Role = "auditor"           // 审计员: reads all in scope, writes nothing
+	Operator         Role = "operator"          // 系统管理员: accounts and settings, no business data
+)
+
+// Roles lists every role.
+func Roles() []Role {
+	return []Role{Negotiator, Approver, TerminalManager, ComplaintHandler, Finance, Assessor, Registrar, Auditor, Operator}
+}
+
+// Right is one thing that a role may do within its territory. Every route of
+// the console names the one it needs.
+type Right string
+
+// The rights.
+const (
+	// SignedIn is everybody's with an account: the own account, the start page.
+	SignedIn Right = "signed_in"
+	// ReadBusiness: applications, merchants, contracts, floors, terminals, work lists.
+	ReadBusiness     Right = "business.read"
+	WriteApplication Right = "application.write"
+	WriteContract    Right = "contract.write" // drafts, amendments, signatures, publishing what was approved
+	WriteFloor       Right = "floor.write"    // the province's floors and categories; counts at the root only
+	Decide           Right = "proposal.decide"
+	WriteTerminal    Right = "terminal.write"
+	WriteExit        Right = "exit.write" // suspension, notice, exit plans
+	ImportBusiness   Right = "business.import"
+	ReadEvents       Right = "event.read"
+	WriteStaff       Right = "staff.write" // accounts and their roles
+	WriteSettings    Right = "settings.write"
+)
+
+// rights is the one table of who may do what.
+var rights = map[Role][]Right{
+	Negotiator:       {ReadBusiness, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
+	Approver:         {ReadBusiness, Decide, ReadEvents},
+	TerminalManager:  {ReadBusiness, WriteTerminal},
+	ComplaintHandler: {ReadBusiness},
+	Finance:          {ReadBusiness},
+	Assessor:         {ReadBusiness},
+	Registrar:        {},
+	Auditor:          {ReadBusiness, ReadEvents},
+	Operator:         {WriteStaff, WriteSettings},
+}
+
+// May reports whether the role has a right.
+func (r Role) May(right Right) bool {
+	return right == SignedIn || slices.Contains(rights[r], right)
+}

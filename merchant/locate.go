@@ -1,0 +1,38 @@
+package merchant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// locateSQL finds the path of the union that answers for an object, by the
+// object's kind as events name it ("contract:12").
+var locateSQL = map[string]string{
+	"merchant": `SELECT u.path FROM merchants m JOIN unions u ON u.id = m.office_id WHERE m.id = $1`,
+	"outlet":   `SELECT u.path FROM outlets o JOIN merchants m ON m.id = o.merchant_id JOIN unions u ON u.id = m.office_id WHERE o.id = $1`,
+	"terminal": `SELECT u.path FROM terminals t JOIN merchants m ON m.id = t.merchant_id JOIN unions u ON u.id = m.office_id WHERE t.id = $1`,
+	"contract": `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,
+	"floor":    `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
+	"union":    `SELECT path FROM unions WHERE id = $1`,
+	"staff":    `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
+}
+
+// Locate returns the path of the union that answers for an object: who has that
+// path in their territory may know of the object (invariant 9). ErrNotFound.
+func Locate(ctx context.Context, db DB, kind string, id int64) (path string, err error) {
+	sql, ok := locateSQL[kind]
+	if !ok {
+		return "", fmt.Errorf("merchant.Locate: no object is a %q", kind)
+	}
+	err = db.QueryRow(ctx, sql, id).Scan(&path)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("merchant.Locate: %w", err)
+	}
+	return path, nil
+}
