@@ -173,6 +173,8 @@ func undoRows() []row {
 			"这笔交易已经撤销、冲正或全部退款，不能再退。", "用 GET /v1/purchases/{id} 查看现状。", 0}},
 		{is(purchase.ErrRefundExceeds), problem{unprocessable, "refund_exceeds", "退款超过剩余金额",
 			"退款超过了这笔交易还能退的金额或数量，请核对后重试。", "用 GET /v1/purchases/{id} 查看已退金额。", 0}},
+		{is(purchase.ErrRefundLineUnknown), problem{unprocessable, "refund_line_unknown", "没有这一行商品",
+			"这笔交易没有这一行商品，请核对行号后重试。", "line 从 1 数起，按提交时 items 的顺序；用 GET /v1/purchases/{id} 查看。", 0}},
 		{is(purchase.ErrRefundByLineRefused), problem{conflict, "refund_by_line_refused", "不能按商品退款",
 			"这笔交易没有商品明细，或已按金额退过，只能按金额退款。", "改用 amount_fen 退款。", 0}},
 		{is(purchase.ErrRefundByAmountRefused), problem{conflict, "refund_by_amount_refused", "不能按金额退款",

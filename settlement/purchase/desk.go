@@ -187,7 +187,7 @@ func (d *Desk) count(kind int16, err error) {
 
 func isUndoRefusal(err error) bool {
 	for _, e := range []error{ErrVoidTooLate, ErrReversalTooLate, ErrPurchaseUndone, ErrRefundExceeds,
-		ErrRefundByLineRefused, ErrRefundByAmountRefused, ErrRefundInvalid, ErrRefundTailOver} {
+		ErrRefundByLineRefused, ErrRefundByAmountRefused, ErrRefundLineUnknown, ErrRefundInvalid, ErrRefundTailOver} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -60,6 +60,8 @@ var (
 	ErrRefundByLineRefused = errors.New("purchase: refund by line refused")
 	// ErrRefundByAmountRefused: nothing was paid, so there is only a refund by line.
 	ErrRefundByAmountRefused = errors.New("purchase: refund by amount refused")
+	// ErrRefundLineUnknown: the purchase has no line of that number.
+	ErrRefundLineUnknown = errors.New("purchase: purchase has no such line")
 	// ErrRefundInvalid: a refund names either an amount or lines, each line once.
 	ErrRefundInvalid = errors.New("purchase: refund names neither amount nor lines, or both")
 	// ErrRefundTailOver: the contract's refund tail is over.

@@ -100,8 +100,8 @@ func TestRefundByLine(t *testing.T) {
 		returned, givenBack int64
 		state               State
 	}{
-		{[]RefundLine{{Line: 4}}, ErrRefundExceeds, 0, 0, 0},
-		{[]RefundLine{{Line: 0}}, ErrRefundExceeds, 0, 0, 0},
+		{[]RefundLine{{Line: 4}}, ErrRefundLineUnknown, 0, 0, 0},
+		{[]RefundLine{{Line: 0}}, ErrRefundLineUnknown, 0, 0, 0},
 		{[]RefundLine{{Line: 1, QtyMilli: 3_001}}, ErrRefundExceeds, 0, 0, 0},
 		{[]RefundLine{{Line: 1, QtyMilli: -1}}, ErrRefundInvalid, 0, 0, 0},
 		{[]RefundLine{{Line: 1}, {Line: 1}}, ErrRefundInvalid, 0, 0, 0},

@@ -104,7 +104,7 @@ func (p *stored) refundLines(want []RefundLine, done map[int]int64) (undoing, er
 		}
 		seen[w.Line] = true
 		if w.Line < 1 || w.Line > len(lines) {
-			return undoing{}, ErrRefundExceeds
+			return undoing{}, ErrRefundLineUnknown
 		}
 		l, from := lines[w.Line-1], done[w.Line]
 		qty := cmp.Or(w.QtyMilli, l.QtyMilli-from)
