@@ -1,0 +1,67 @@
+package terms
+
+import "strings"
+
+var dayNames = [...]string{"周一", "周二", "周三", "周四", "周五", "周六", "周日"}
+
+// words is a calendar part by part; nil for always.
+func (d *Calendar) words() []string {
+	var parts []string
+	switch {
+	case d.From != "" && d.From == d.To:
+		parts = append(parts, "仅"+d.From)
+	case d.From != "" && d.To != "":
+		parts = append(parts, d.From+"至"+d.To)
+	case d.From != "":
+		parts = append(parts, d.From+"起")
+	case d.To != "":
+		parts = append(parts, d.To+"止")
+	}
+	if s := weekdayWords(d.Weekdays); s != "" {
+		parts = append(parts, s)
+	}
+	if len(d.Hours) > 0 {
+		spans := make([]string, len(d.Hours))
+		for i, h := range d.Hours {
+			spans[i] = h.From + "–" + h.To
+		}
+		parts = append(parts, strings.Join(spans, "、"))
+	}
+	if len(d.Blackout) > 0 {
+		parts = append(parts, strings.Join(d.Blackout, "、")+"除外")
+	}
+	return parts
+}
+
+// weekdayWords joins three and more days in a row: 周一至周五、周日. Every day of
+// the week is "".
+func weekdayWords(days []int) string {
+	var on [8]bool
+	n := 0
+	for _, d := range days {
+		if d >= 1 && d <= 7 && !on[d] {
+			on[d] = true
+			n++
+		}
+	}
+	if n == 0 || n == 7 {
+		return ""
+	}
+	var parts []string
+	for d := 1; d <= 7; d++ {
+		if !on[d] {
+			continue
+		}
+		last := d
+		for last < 7 && on[last+1] {
+			last++
+		}
+		if last-d >= 2 {
+			parts = append(parts, dayNames[d-1]+"至"+dayNames[last-1])
+			d = last
+			continue
+		}
+		parts = append(parts, dayNames[d-1])
+	}
+	return strings.Join(parts, "、")
+}
