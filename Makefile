@@ -14,20 +14,36 @@ ADMIN ?= 127.0.0.1:9090
 # would make them ten times slower and find nothing.
 PLAIN := ./merchant/terms/... ./loadtest/...
 
-.PHONY: run test bench lint build clean deps
+.PHONY: run test bench lint build assets clean deps test-deps
 .DEFAULT_GOAL := build
+# What comes first in a list of prerequisites is done first.
+.NOTPARALLEL:
 
 deps:
 	@bash .ci/deps
 
+test-deps:
+	@bash .ci/deps test
+
+# Styles and scripts, which the program embeds. Without them it is built all the
+# same, and says at start that its pages come without looks.
+assets: web/dist/manifest.json
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/manifest.json: web/node_modules/.package-lock.json web/build.mjs $(wildcard web/src/* web/src/*/*)
+	@cd web && node build.mjs
+
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
-run: deps build
+run: deps assets build
 	@exec bin/unioncard run --data "$(DATA)" --listen "$(LISTEN)" --admin-listen "$(ADMIN)" --demo
 
 # One server for all packages; each test takes databases of its own from it.
-test: deps
+test: test-deps assets
 	@bad=0; \
 	$(GO) test $(PLAIN) || bad=1; \
 	$(GO) run ./migrations/pgtest/serve $(GO) test -race \
@@ -41,4 +57,5 @@ lint:
 	@bash .ci/lint
 
 clean:
-	rm -rf bin
+	rm -rf bin web/node_modules
+	find web/dist -type f ! -name .gitkeep -delete

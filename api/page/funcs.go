@@ -1,9 +1,15 @@
 package page
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
+	"strconv"
+	"strings"
 	"time"
+
+	"unioncard/card/union/staff"
 )
 
 var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
@@ -11,10 +17,29 @@ var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
 // funcs is what templates may call.
 func (r *Renderer) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset": r.assets.URL,
-		"yuan":  Yuan,
-		"day":   Day,
-		"clock": Moment,
+		"asset":    r.assets.URL,
+		"yuan":     Yuan,
+		"day":      Day,
+		"clock":    Moment,
+		"moment":   Second,
+		"ago":      func(t time.Time) string { return Ago(r.clock(), t) },
+		"trade":    TradeName,
+		"trades":   Trades,
+		"state":    StateName,
+		"badge":    NewBadge,
+		"role":     RoleName,
+		"percent":  Percent,
+		"count":    Count,
+		"json":     toJSON,
+		"field":    NewField,
+		"fieldid":  fieldID,
+		"dict":     dict,
+		"list":     func(values ...any) []any { return values },
+		"may":      func(a *staff.Account, right string) bool { return a != nil && a.May(staff.Right(right)) },
+		"add":      func(a, b int) int { return a + b },
+		"lines":    func(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") },
+		"contains": strings.Contains,
+		"isText":   func(v any) bool { _, ok := v.(string); return ok },
 	}
 }
 
@@ -41,4 +66,72 @@ func Moment(t time.Time) string {
 		return ""
 	}
 	return t.In(beijing).Format("2006-01-02 15:04")
+}
+
+// Second writes a moment to the second in Beijing, "" for none.
+func Second(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(beijing).Format(time.DateTime)
+}
+
+// Ago writes how long ago a moment was, in the largest unit that fits: "3 分钟前".
+// A moment to come, or less than a minute ago, is "刚刚".
+func Ago(now, t time.Time) string {
+	switch d := now.Sub(t); {
+	case t.IsZero():
+		return ""
+	case d < time.Minute:
+		return "刚刚"
+	case d < time.Hour:
+		return fmt.Sprintf("%d 分钟前", d/time.Minute)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d 小时前", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d 天前", d/(24*time.Hour))
+	}
+}
+
+// Percent writes basis points as per cent: 1250 is "12.5%".
+func Percent(bp int64) string {
+	return strconv.FormatFloat(float64(bp)/100, 'f', -1, 64) + "%"
+}
+
+// Count writes a whole number in groups of three: 1234567 is "1,234,567".
+func Count(n any) (string, error) {
+	s := fmt.Sprint(n)
+	digits := strings.TrimPrefix(s, "-")
+	if _, err := strconv.ParseUint(digits, 10, 64); err != nil {
+		return "", fmt.Errorf("page: count of %T", n)
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	if strings.HasPrefix(s, "-") {
+		digits = "-" + digits
+	}
+	return digits, nil
+}
+
+// toJSON is a value for a data- attribute; the template escapes it for there.
+func toJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// dict is what a part that needs several values gets: pairs of name and value.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("page: dict: a name without a value")
+	}
+	m := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("page: dict: a name of type %T", pairs[i])
+		}
+		m[name] = pairs[i+1]
+	}
+	return m, nil
 }

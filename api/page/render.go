@@ -29,6 +29,7 @@ type Frame struct {
 	Active  string         // the navigation's entry that is lit, e.g. "contracts"
 	Account *staff.Account // nil in public
 	Notice  string         // said once after a form was taken
+	Crumbs  []Crumb        // the way here, without the page itself
 	Path    string         // of the request
 	Now     time.Time
 }

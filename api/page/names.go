@@ -1,0 +1,115 @@
+package page
+
+import "unioncard/card/union/staff"
+
+// Badge is a state in a word, coloured by what it asks of the reader; the colour
+// says nothing that the word does not.
+type Badge struct {
+	Label string
+	// Look is good, wait (somebody must act), busy (under way), bad or off.
+	Look string
+}
+
+// badges is every state that pages show, of whatever object. A state means the
+// same wherever it occurs.
+func badges() map[string]Badge {
+	return map[string]Badge{
+		"draft":             {"草稿", "off"},
+		"submitted":         {"待受理", "wait"},
+		"returned":          {"退回补正", "wait"},
+		"in_review":         {"审核中", "busy"},
+		"negotiating":       {"洽谈中", "busy"},
+		"awaiting_approval": {"待审批", "wait"},
+		"awaiting_signature": {"待签章",
+			"wait"},
+		"active":    {"有效", "good"},
+		"suspended": {"已暂停", "bad"},
+		"ending":    {"终止中", "wait"},
+		"ended":     {"已终止", "off"},
+		"rejected":  {"未通过", "bad"},
+		"exited":    {"已退出", "off"},
+		"closed":    {"已停业", "off"},
+		"retired":   {"已停用", "off"},
+		"pending":   {"待审批", "wait"},
+		"approved":  {"已批准", "good"},
+		"refused":   {"未批准", "bad"},
+		"withdrawn": {"已撤回", "off"},
+		"stale":     {"已失效", "off"},
+		"applied":   {"已生效", "good"},
+		"accepted":  {"已通过", "good"},
+		"disabled":  {"已停用", "off"},
+		"locked":    {"已锁定", "bad"},
+		"silent":    {"久未使用", "wait"},
+		"failing":   {"常出错", "bad"},
+		"planned":   {"未到期", "off"},
+		"open":      {"未完成", "wait"},
+		"done":      {"已完成", "good"},
+		"running":   {"进行中", "busy"},
+		"failed":    {"失败", "bad"},
+		"cancelled": {"已取消", "off"},
+		"expired":   {"已过期", "off"},
+		"used":      {"已使用", "off"},
+		"current":   {"执行中", "good"},
+		"future":    {"未生效", "busy"},
+		"past":      {"已过期", "off"},
+	}
+}
+
+// tradeNames are the six trades of the policy (articles 5 and 18), and the
+// union's own service windows (article 4).
+func tradeNames() []Choice {
+	return []Choice{
+		{Value: "travel", Label: "旅游"}, {Value: "catering", Label: "餐饮"}, {Value: "transport", Label: "出行"},
+		{Value: "health", Label: "健康"}, {Value: "leisure", Label: "休闲娱乐"}, {Value: "shopping", Label: "商业购物"},
+		{Value: "union", Label: "工会服务窗口"},
+	}
+}
+
+// Trades is the trades as choices.
+func Trades() []Choice { return tradeNames() }
+
+// TradeName is a trade in Chinese, the word itself for one that is unknown.
+func TradeName(trade string) string {
+	for _, c := range tradeNames() {
+		if c.Value == trade {
+			return c.Label
+		}
+	}
+	return trade
+}
+
+// NewBadge is a state's badge; a state that is unknown is shown as it is.
+func NewBadge(state string) Badge {
+	if b, ok := badges()[state]; ok {
+		return b
+	}
+	return Badge{state, "off"}
+}
+
+// StateName is a state in a word.
+func StateName(state string) string { return NewBadge(state).Label }
+
+// RoleName is a role in Chinese.
+func RoleName(r staff.Role) string {
+	switch r {
+	case staff.Negotiator:
+		return "签约专员"
+	case staff.Approver:
+		return "审批人"
+	case staff.TerminalManager:
+		return "终端管理员"
+	case staff.ComplaintHandler:
+		return "投诉处理员"
+	case staff.Finance:
+		return "财务"
+	case staff.Assessor:
+		return "考核员"
+	case staff.Registrar:
+		return "会籍管理员"
+	case staff.Auditor:
+		return "审计员"
+	case staff.Operator:
+		return "系统管理员"
+	}
+	return string(r)
+}
