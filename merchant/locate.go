@@ -16,6 +16,7 @@ var locateSQL = map[string]string{
 	"terminal": `SELECT u.path FROM terminals t JOIN merchants m ON m.id = t.merchant_id JOIN unions u ON u.id = m.office_id WHERE t.id = $1`,
 	"contract": `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,
 	"floor":    `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
+	"proposal": `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
 	"union":    `SELECT path FROM unions WHERE id = $1`,
 	"staff":    `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
 }
