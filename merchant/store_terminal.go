@@ -59,6 +59,66 @@ func (s *Store) issueActivation(ctx context.Context, by By, merchant, outlet int
 	return issued, nil
 }
 
+// IssueRekeyCode makes a one-time code with which a terminal that lost its key, or
+// whose key may be known to others, registers a new one and stays the same
+// terminal. The old key is good until the new one is registered: suspend the
+// terminal if it leaked. MoveError for a retired terminal. Each code is a row of
+// its own, so nothing needs protection.
+func (s *Store) IssueRekeyCode(ctx context.Context, by By, terminalID int64) (ActivationCode, error) {
+	code, hash := newActivationCode()
+	now := s.now()
+	issued := ActivationCode{Code: code, ExpiresAt: now.Add(ActivationLife)}
+	err := s.change(ctx, func(tx pgx.Tx) error {
+		t, err := readTerminal(ctx, tx, terminalID)
+		if err != nil {
+			return err
+		}
+		if t.Status == TerminalRetired {
+			return &MoveError{Object: terminalRows.object(t.ID), From: string(t.Status), Action: "rekey"}
+		}
+		if err := mayHoldTerminals(ctx, tx, t.MerchantID, t.OutletID); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO activation_codes
+			(code_hash, merchant_id, outlet_id, kind, created_by, created_at, expires_at, rekey_terminal_id)
+			SELECT $1, merchant_id, outlet_id, kind, $3, $4, $5, id FROM terminals WHERE id = $2`,
+			hash, t.ID, by.Actor, now, issued.ExpiresAt)
+		if err != nil {
+			return fmt.Errorf("merchant: issue rekey code: %w", err)
+		}
+		return record(ctx, tx, by, "terminal.issue_rekey_code", terminalRows.object(t.ID), nil,
+			map[string]any{"expires_at": issued.ExpiresAt})
+	})
+	if err != nil {
+		return ActivationCode{}, err
+	}
+	return issued, nil
+}
+
+// rekey gives the terminal that an activation code names its new key, under the
+// terminal's row lock. A terminal retired meanwhile gets none: ErrActivation.
+func rekey(ctx context.Context, tx pgx.Tx, a activation, hash []byte, key ed25519.PublicKey, now time.Time) (*Terminal, error) {
+	var version int64
+	err := tx.QueryRow(ctx, `UPDATE terminals SET public_key = $2, version = version + 1
+		WHERE id = $1 AND status <> 'retired' RETURNING version`, a.rekey, []byte(key)).Scan(&version)
+	if err = found("rekey terminal", err); err == ErrNotFound {
+		return nil, ErrActivation
+	} else if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE activation_codes SET used_at = $2, terminal_id = $3 WHERE code_hash = $1`, hash, now, a.rekey)
+	if err != nil {
+		return nil, fmt.Errorf("merchant: use rekey code: %w", err)
+	}
+	by := By{Actor: terminalRows.object(a.rekey), Reason: "rekey code"}
+	err = record(ctx, tx, by, "terminal.rekey", terminalRows.object(a.rekey), nil,
+		map[string]any{"issued_by": a.createdBy}, feed.Change{Kind: feed.KindTerminal, ObjectID: a.rekey, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	return readTerminal(ctx, tx, a.rekey)
+}
+
 // mayHoldTerminals refuses a merchant that has left and an outlet that is closed
 // for good; a suspended one may be fitted out. The shared locks keep both so
 // until the end of the transaction.
@@ -91,10 +151,11 @@ type activation struct {
 	kind, createdBy  string
 	expires          time.Time
 	terminal         int64 // 0: not used yet
+	rekey            int64 // the terminal that gets a new key, 0: a new terminal
 }
 
 // Activate registers a terminal's own key under a one-time code and returns the
-// terminal. The code's row lock lets one of two callers win. A terminal that
+// terminal: a new one, or for a code of IssueRekeyCode the one it was issued for. The code's row lock lets one of two callers win. A terminal that
 // lost the answer may ask again within the code's life: the same code with the
 // same key returns the same terminal. ErrActivation for a code that is unknown,
 // expired or used by another key; InvalidError for what is no Ed25519 key;
@@ -110,9 +171,9 @@ func (s *Store) Activate(ctx context.Context, code string, key ed25519.PublicKey
 	var t *Terminal
 	err = s.change(ctx, func(tx pgx.Tx) error {
 		var a activation
-		err := tx.QueryRow(ctx, `SELECT merchant_id, coalesce(outlet_id, 0), kind, created_by, expires_at, coalesce(terminal_id, 0)
+		err := tx.QueryRow(ctx, `SELECT merchant_id, coalesce(outlet_id, 0), kind, created_by, expires_at, coalesce(terminal_id, 0), coalesce(rekey_terminal_id, 0)
 			FROM activation_codes WHERE code_hash = $1 FOR UPDATE`, hash).
-			Scan(&a.merchant, &a.outlet, &a.kind, &a.createdBy, &a.expires, &a.terminal)
+			Scan(&a.merchant, &a.outlet, &a.kind, &a.createdBy, &a.expires, &a.terminal, &a.rekey)
 		if err = found("activation code", err); err == ErrNotFound {
 			return ErrActivation
 		} else if err != nil {
@@ -132,7 +193,11 @@ func (s *Store) Activate(ctx context.Context, code string, key ed25519.PublicKey
 		if err := mayHoldTerminals(ctx, tx, a.merchant, a.outlet); err != nil {
 			return err
 		}
-		t, err = register(ctx, tx, a, hash, key, now)
+		if a.rekey != 0 {
+			t, err = rekey(ctx, tx, a, hash, key, now)
+		} else {
+			t, err = register(ctx, tx, a, hash, key, now)
+		}
 		return err
 	})
 	if err != nil {

@@ -228,3 +228,52 @@ func TestUseAssertion(t *testing.T) {
 		t.Errorf("pruned %d: %v", n, err)
 	}
 }
+
+// A terminal that lost its key registers a new one and stays what it is.
+func TestRekey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, pgtest.Tx(t))
+	m := w.merchant("")
+	o := w.outlet(m)
+	first, err := w.store.IssueActivationCode(w.ctx, by, o)
+	w.must(err)
+	old := newKey(t)
+	till, err := w.store.Activate(w.ctx, first.Code, old)
+	w.must(err)
+
+	code, err := w.store.IssueRekeyCode(w.ctx, by, till.ID)
+	w.must(err)
+	key := newKey(t)
+	again, err := w.store.Activate(w.ctx, code.Code, key)
+	w.must(err)
+	want := *till
+	want.PublicKey, want.Version = key, till.Version+1
+	if diff := cmp.Diff(&want, again); diff != "" {
+		t.Error(diff)
+	}
+	lost, err := w.store.Activate(w.ctx, code.Code, key) // the answer was lost
+	w.must(err)
+	if diff := cmp.Diff(&want, lost); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := w.store.Activate(w.ctx, code.Code, newKey(t)); !errors.Is(err, merchant.ErrActivation) {
+		t.Errorf("the code served a second key: %v", err)
+	}
+	if n := w.count(`SELECT count(*) FROM changes WHERE object_id = $1 AND version = $2`, till.ID, want.Version); n != 1 {
+		t.Errorf("%d rows tell the nodes of the new key", n)
+	}
+
+	late, err := w.store.IssueRekeyCode(w.ctx, by, till.ID)
+	w.must(err)
+	w.must(w.store.RetireTerminal(w.ctx, by, till.ID))
+	if _, err := w.store.Activate(w.ctx, late.Code, newKey(t)); !errors.Is(err, merchant.ErrActivation) {
+		t.Errorf("a retired terminal got a key: %v", err)
+	}
+	var move *merchant.MoveError
+	if _, err := w.store.IssueRekeyCode(w.ctx, by, till.ID); !errors.As(err, &move) {
+		t.Errorf("a code for a retired terminal: %v", err)
+	}
+	if _, err := w.store.IssueRekeyCode(w.ctx, by, 1<<40); !errors.Is(err, merchant.ErrNotFound) {
+		t.Errorf("a code for no terminal: %v", err)
+	}
+}
