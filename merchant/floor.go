@@ -117,20 +117,28 @@ func compareWithin(local, bound *terms.Compiled, p period) terms.Comparison {
 // fall below; the first that they do is a BelowFloorError.
 func holdAgainst(local *terms.Compiled, p period, bounds []version) error {
 	for _, b := range bounds {
-		both, ok := p.intersect(b.period())
-		if !ok {
-			continue
-		}
-		bound, err := b.Doc.Compile()
+		c, _, ok, err := b.hold(local, p)
 		if err != nil {
-			return fmt.Errorf("merchant: %s: %w", b.Bound, err)
+			return err
 		}
-		c := compareWithin(local, bound, both)
-		if c.Verdict != terms.NotWorse {
+		if ok && c.Verdict != terms.NotWorse {
 			return &BelowFloorError{Bound: b.Bound, Comparison: c}
 		}
 	}
 	return nil
+}
+
+// hold compares Terms that bind during p with the bound v, over the time that
+// both are valid; ok is false if there is none.
+func (v version) hold(local *terms.Compiled, p period) (c terms.Comparison, both period, ok bool, err error) {
+	if both, ok = p.intersect(v.period()); !ok {
+		return c, both, false, nil
+	}
+	bound, err := v.Doc.Compile()
+	if err != nil {
+		return c, both, false, fmt.Errorf("merchant: %s: %w", v.Bound, err)
+	}
+	return compareWithin(local, bound, both), both, true, nil
 }
 
 // belowBound finds a contract's versions that fall below a bound while the

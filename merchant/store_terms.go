@@ -76,6 +76,9 @@ func (s *Store) PublishTerms(ctx context.Context, by By, contractID int64, doc [
 		if c.Status == ContractEnded {
 			return &MoveError{Object: contractObject(c.ID), From: string(c.Status), Action: "publish"}
 		}
+		if len(p.doc.Offers) == 0 {
+			return errNoOffers
+		}
 		if err := checkCategories(ctx, tx, p.doc); err != nil {
 			return err
 		}
@@ -212,22 +215,32 @@ func stored(v version, doc []byte, until *time.Time) (version, error) {
 // to it from now on: what is past has been sold. The caller holds the floors
 // (holdFloors) and the merchant's row.
 func (s *Store) checkFloors(ctx context.Context, tx pgx.Tx, c *Contract, form *terms.Compiled, p period) error {
+	bounds, p, err := s.boundsOf(ctx, tx, c, p)
+	if err != nil {
+		return err
+	}
+	return holdAgainst(form, p, bounds)
+}
+
+// boundsOf reads all that Terms in force during p have to meet, and what is left
+// of p: within the contract's validity and from now on.
+func (s *Store) boundsOf(ctx context.Context, tx pgx.Tx, c *Contract, p period) ([]version, period, error) {
 	p, ok := p.intersect(period{c.ValidFrom, c.ValidUntil})
 	if ok {
 		p, ok = p.intersect(period{s.now(), far})
 	}
 	if !ok {
-		return nil
+		return nil, p, nil
 	}
 	bounds, err := readFloors(ctx, tx, c.Trade, c.Brand, p)
 	if err != nil {
-		return err
+		return nil, p, err
 	}
 	chain, err := readChain(ctx, tx, c)
 	if err != nil {
-		return err
+		return nil, p, err
 	}
-	return holdAgainst(form, p, slices.Concat(bounds, chain))
+	return slices.Concat(bounds, chain), p, nil
 }
 
 // readFloors reads the versions of floors of a trade or a brand with effect
