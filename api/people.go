@@ -26,10 +26,8 @@ type People struct {
 	Locate func(ctx context.Context, kind string, id int64) (string, error)
 }
 
-// SessionCookie holds the token of a console session. The prefix makes browsers
-// insist on Secure, path / and no domain; without TLS (the demonstration) it has
-// the plain name.
-const SessionCookie = "uc_session"
+// SessionCookie holds the token of a console session where there is no TLS.
+const SessionCookie = console.SessionCookie
 
 // crossOrigin refuses forms that another site's page sends in a person's name.
 func (s *server) crossOrigin(r *route, next exchange.Handler) exchange.Handler {
@@ -52,11 +50,12 @@ func (s *server) signedIn(r *route, next exchange.Handler) exchange.Handler {
 		return next
 	}
 	return func(x *exchange.Exchange) error {
-		cookie, err := x.Gin.Request.Cookie(SessionCookie)
-		if err != nil {
+		token := s.people.Console.SessionToken(x.Gin.Request)
+		if token == "" {
 			return s.toSignIn(x)
 		}
-		x.Account, err = s.people.Session(x.Ctx, cookie.Value)
+		var err error
+		x.Account, err = s.people.Session(x.Ctx, token)
 		if errors.Is(err, staff.ErrNoSession) {
 			return s.toSignIn(x)
 		}

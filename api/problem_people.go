@@ -2,8 +2,10 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"unioncard/api/exchange"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/signing"
 )
@@ -27,5 +29,19 @@ func peopleRows() []row {
 			"同样的提请正在等待审批。", "请等审批结果；要改内容，先由提请人撤回。", 0}},
 		{is(merchant.ErrContractChanged), problem{http.StatusConflict, "contract_changed", "协议刚被别人改过",
 			"您打开以后，有人改了这份协议，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
+		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
+			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
+		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",
+			"登录名、密码或验证码不对，或一次性密码已过期。", "请重新输入；忘记密码的，请联系本单位系统管理员重置。", 0}},
+		{is(staff.ErrBusy), problem{http.StatusServiceUnavailable, "sign_in_busy", "登录的人太多",
+			"系统正忙着核对登录，没有受理。", "请稍等几秒再试。", 2 * time.Second}},
+		{is(staff.ErrStale), problem{http.StatusConflict, "account_changed", "账号刚被别人改过",
+			"您打开以后，有人改了这个账号，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
+		{is(staff.ErrNotGrantable), problem{http.StatusForbidden, "not_grantable", "超出您的管辖范围",
+			"只能管理本单位和下级单位的账号。", "请由该单位或其上级单位的系统管理员办理。", 0}},
+		{is(staff.ErrOwnAccount), problem{http.StatusForbidden, "own_account", "不能改自己的账号",
+			"自己的角色、单位和停用，只能由另一位系统管理员办理。", "请联系本单位或上级单位的另一位系统管理员。", 0}},
+		{is(staff.ErrLastOperator), problem{http.StatusConflict, "last_operator", "这是最后一位省级系统管理员",
+			"停用、调走或取消他的角色后，就没有人能管理账号了，没有受理。", "请先为另一位同事开通省级系统管理员。", 0}},
 	}
 }

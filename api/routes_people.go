@@ -26,6 +26,10 @@ func (s *server) peopleRoutes() []route {
 	return []route{
 		s.publicGet(page.AssetPath+"*name", p.Assets.Serve),
 
+		s.publicGet("/console/login", c.LoginForm),
+		s.signInPost("/console/login", c.Login),
+		s.consolePost("/console/logout", c.Logout, staff.SignedIn, ""),
+
 		s.consoleGet("/console", c.Home, staff.SignedIn, ""),
 	}
 }
@@ -40,6 +44,12 @@ func (s *server) consoleGet(path string, h exchange.Handler, right staff.Right, 
 func (s *server) consolePost(path string, h exchange.Handler, right staff.Right, object string) route {
 	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
 		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true, right: right, object: object}
+}
+
+// signInPost is a form of the console for who has not signed in yet.
+func (s *server) signInPost(path string, h exchange.Handler) route {
+	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: smallBody,
+		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true}
 }
 
 // consoleUpload is a form of the console with files.

@@ -10,6 +10,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 )
 
@@ -18,8 +19,11 @@ type Options struct {
 	Pages     *page.Renderer
 	DB        merchant.DB
 	Merchants *merchant.Store
-	Clock     func() time.Time
-	Logger    *slog.Logger
+	Staff     *staff.Store
+	// SecureCookies: the service is reached by https only.
+	SecureCookies bool
+	Clock         func() time.Time
+	Logger        *slog.Logger
 }
 
 // Handlers are the console's pages.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"unioncard/card/union/staff"
 )
 
 // mode is what a configuration is for; it decides which settings exist and
@@ -46,6 +48,10 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix // that may name the client in X-Forwarded-For
 	Prefix         string         // the province's two digits, first in every code
+
+	SecondFactor           string       // required, off or "": required but in the demo
+	HashMemory, HashPasses int          // argon2id's, in KiB and times
+	Staff                  staff.Policy // the rest of what is asked of accounts; see staffPolicy
 
 	Args []string // what follows the flags; only of a tool
 }

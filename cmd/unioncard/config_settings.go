@@ -88,6 +88,7 @@ func settings() []setting {
 		text("prefix", "41", nodes|modeTool, "the province's two digits, first in every code",
 			func(c *Config) *string { return &c.Prefix }, checkPrefix),
 	}
+	list = append(list, staffSettings(nodes)...)
 	for i, s := range list { // a variable's name follows from the flag's
 		if s.env == "" {
 			list[i].env = "UNIONCARD_" + strings.ToUpper(strings.ReplaceAll(s.flag, "-", "_"))

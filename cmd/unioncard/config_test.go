@@ -24,6 +24,7 @@ func defaults() Config {
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090",
 		FeedMaxAge: 30 * time.Second, ShutdownTimeout: 20 * time.Second, Lanes: 2,
 		PrintedDailyCapFen: 50000, TypedDailyCapFen: 20000, Prefix: "41",
+		HashMemory: 19456, HashPasses: 2, Staff: staffDefaults(),
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"unioncard/api"
 	"unioncard/api/console"
 	"unioncard/api/page"
-	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/web"
 )
@@ -25,11 +24,12 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	if err != nil {
 		return nil, err
 	}
+	accounts := newStaff(n.pool, n.cfg, n.keyring, clock)
 	return &api.People{
-		Console: console.New(console.Options{Pages: pages, DB: n.pool, Merchants: n.merchants, Clock: clock, Logger: n.log}),
+		Console: console.New(console.Options{Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: accounts, SecureCookies: n.cfg.secure(), Clock: clock, Logger: n.log}),
 		Pages:   pages,
 		Assets:  assets,
-		Session: func(context.Context, string) (*staff.Account, error) { return nil, staff.ErrNoSession },
+		Session: accounts.BySession,
 		Locate: func(ctx context.Context, kind string, id int64) (string, error) {
 			return merchant.Locate(ctx, n.pool, kind, id)
 		},
