@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -31,12 +30,3 @@ type Handlers struct{ Options }
 
 // New returns the console.
 func New(o Options) *Handlers { return &Handlers{o} }
-
-type homePage struct {
-	page.Frame
-}
-
-// Home answers GET /console.
-func (h *Handlers) Home(x *exchange.Exchange) error {
-	return h.Pages.Page(x, "console/home", &homePage{Frame: page.Frame{Title: "工作台", Active: "home"}})
-}
