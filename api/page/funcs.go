@@ -39,6 +39,10 @@ func (r *Renderer) funcs() template.FuncMap {
 		"add":      func(a, b int) int { return a + b },
 		"lines":    func(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") },
 		"contains": strings.Contains,
+		"yes":      yes,
+		"either":   either,
+		"dayOr":    dayOr,
+		"choices":  choices,
 		"isText":   func(v any) bool { _, ok := v.(string); return ok },
 	}
 }
@@ -134,4 +138,34 @@ func dict(pairs ...any) (map[string]any, error) {
 		m[name] = pairs[i+1]
 	}
 	return m, nil
+}
+
+// yes writes a truth as a word.
+func yes(b bool) string { return either(b, "是", "否") }
+
+func either(b bool, whenTrue, whenFalse string) string {
+	if b {
+		return whenTrue
+	}
+	return whenFalse
+}
+
+// dayOr is Day, with a word for no day.
+func dayOr(t time.Time, none string) string {
+	if t.IsZero() {
+		return none
+	}
+	return Day(t)
+}
+
+// choices makes choices of pairs: value, label.
+func choices(pairs ...string) ([]Choice, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("page: choices come in pairs")
+	}
+	var out []Choice
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, Choice{Value: pairs[i], Label: pairs[i+1]})
+	}
+	return out, nil
 }

@@ -52,6 +52,11 @@ func badges() map[string]Badge {
 		"current":   {"执行中", "good"},
 		"future":    {"未生效", "busy"},
 		"past":      {"已过期", "off"},
+
+		"exit_running":   {"优惠至最后日", "busy"},
+		"exit_settling":  {"退款期", "wait"},
+		"exit_done":      {"已办结", "good"},
+		"exit_cancelled": {"已取消", "off"},
 	}
 }
 

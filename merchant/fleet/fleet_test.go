@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"unioncard/card/union/keyset"
 	"unioncard/merchant"
 	"unioncard/merchant/fleet"
 	"unioncard/migrations/pgtest"
@@ -191,10 +193,11 @@ func TestListTellsSilentAndFailing(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := fleet.NewStore(w.pool, w.clock)
+	page := keyset.Page{Sort: "id", Limit: 10}
 	ids := func(f fleet.Filter) (out []int64) {
 		t.Helper()
-		f.Path, f.Limit = "/1/", 10
-		all, err := store.List(w.ctx, f)
+		f.Path = "/1/"
+		all, err := store.List(w.ctx, f, page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +214,6 @@ func TestListTellsSilentAndFailing(t *testing.T) {
 		"silent":    {fleet.Filter{Health: fleet.Silent}, []int64{silent}},
 		"failing":   {fleet.Filter{Health: fleet.Failing}, []int64{failing}},
 		"suspended": {fleet.Filter{Status: merchant.TerminalSuspended}, []int64{suspended}},
-		"after":     {fleet.Filter{After: few}, []int64{suspended}},
 		"text":      {fleet.Filter{Text: "花园路"}, w.ids},
 		"percent":   {fleet.Filter{Text: "%"}, nil},
 		"long text": {fleet.Filter{Text: strings.Repeat("长", 3000)}, nil},
@@ -219,6 +221,11 @@ func TestListTellsSilentAndFailing(t *testing.T) {
 		if diff := cmp.Diff(c.want, ids(c.f)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+	page = keyset.Page{Sort: "seen", Desc: true, Limit: 3}
+	// The last heard of first; never heard of comes last.
+	if got := ids(fleet.Filter{}); len(got) != 3 || got[2] == silent || slices.Contains(got, suspended) {
+		t.Errorf("by last sign: %v", got)
 	}
 	if a, b, err := store.Counts(w.ctx, "/1/"); a != 1 || b != 1 || err != nil {
 		t.Errorf("counts %d, %d, %v", a, b, err)
@@ -233,5 +240,32 @@ func BenchmarkNote(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Note(7, fleet.Verify, fleet.Done, "pos/1.0", noon)
+	}
+}
+
+func TestOutlets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	store := fleet.NewStore(w.pool, w.clock)
+	page := keyset.Page{Sort: "name", Limit: 10}
+	for name, c := range map[string]struct {
+		f fleet.OutletFilter
+		n int
+	}{
+		"all":              {fleet.OutletFilter{Path: "/1/"}, 1},
+		"elsewhere":        {fleet.OutletFilter{Path: "/2/"}, 0},
+		"text":             {fleet.OutletFilter{Path: "/1/", Text: "烩面"}, 1},
+		"wildcard":         {fleet.OutletFilter{Path: "/1/", Text: "_"}, 0},
+		"without contract": {fleet.OutletFilter{Path: "/1/", Without: "contract"}, 1},
+		"without terminal": {fleet.OutletFilter{Path: "/1/", Without: "terminal"}, 0},
+		"closed":           {fleet.OutletFilter{Path: "/1/", Status: merchant.OutletClosed}, 0},
+	} {
+		got, err := store.Outlets(w.ctx, c.f, page)
+		if err != nil || len(got) != c.n {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if c.n == 1 && len(got) == 1 && (got[0].Terminals != 2 || got[0].ContractID != 0 || got[0].Territory != 410105) {
+			t.Errorf("%s: %+v", name, got[0])
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card/union/keyset"
 	"unioncard/merchant"
 )
 
@@ -58,8 +59,6 @@ type Filter struct {
 	Merchant int64                   // 0: every
 	Outlet   int64                   // 0: every
 	Text     string                  // in the merchant's or the outlet's name
-	After    int64                   // ids above it
-	Limit    int
 }
 
 // terminalSQL lists terminals under the path $1, with the health at $2, whose
@@ -68,7 +67,7 @@ const terminalSQL = `
 SELECT * FROM (
     SELECT t.id, t.merchant_id, m.name AS merchant, coalesce(t.outlet_id, 0) AS outlet_id, coalesce(o.name, '') AS outlet, u.name AS office,
         t.kind = 'pos_server', t.status, t.typed_allowed, t.activated_at,
-        coalesce(s.seen_at, 'epoch'), coalesce(s.agent, ''),
+        coalesce(s.seen_at, 'epoch') AS seen, coalesce(s.agent, ''),
         CASE WHEN t.status <> 'active' OR m.status <> 'active' THEN ''
              WHEN coalesce(s.seen_at, t.activated_at) < $2::timestamptz - make_interval(secs => $4::float8) THEN 'silent'
              WHEN s.day = $3::date AND s.refused + s.failed > s.verified + s.purchased
@@ -111,13 +110,15 @@ func (s *Store) query(ctx context.Context, path, where string, args ...any) ([]T
 	return out, nil
 }
 
-// List lists terminals in order of id.
-func (s *Store) List(ctx context.Context, f Filter) ([]Terminal, error) {
+// List is one page of the terminals; the page's sort is "seen", "merchant" or "id".
+func (s *Store) List(ctx context.Context, f Filter, p keyset.Page) ([]Terminal, error) {
+	const given = 5 // what query puts before the arguments
+	args := []any{string(f.Health), string(f.Status), f.Merchant, f.Outlet, keyset.Like(f.Text)}
+	where, order, all := p.Clause(map[string]string{"seen": "x.seen", "merchant": "x.merchant", "id": "x.id"}, "x.id",
+		append(make([]any, given), args...)...)
 	return s.query(ctx, f.Path, ` WHERE ($6 = '' OR x.health = $6) AND ($7 = '' OR x.status = $7)
 		AND ($8 = 0 OR x.merchant_id = $8) AND ($9 = 0 OR x.outlet_id = $9)
-		AND ($10 = '' OR strpos(x.merchant, $10) > 0 OR strpos(x.outlet, $10) > 0)
-		AND x.id > $11 ORDER BY x.id LIMIT $12`,
-		string(f.Health), string(f.Status), f.Merchant, f.Outlet, f.Text, f.After, f.Limit)
+		AND (x.merchant LIKE $10 OR x.outlet LIKE $10) AND `+where+order, all[given:]...)
 }
 
 // Get is one terminal of a territory. merchant.ErrNotFound.
