@@ -26,6 +26,10 @@ var (
 	ErrStale = errors.New("signing: changed since it was proposed")
 	// ErrAlreadyWaiting: a proposal of this kind already waits for the object.
 	ErrAlreadyWaiting = errors.New("signing: a proposal of this kind is waiting")
+	// ErrNotApproved: nothing has been approved that is still as it was.
+	ErrNotApproved = errors.New("signing: not approved")
+	// ErrNotSigned: no stamped scan of what was approved has been uploaded.
+	ErrNotSigned = errors.New("signing: not signed")
 )
 
 // State is where a proposal stands.
@@ -58,9 +62,11 @@ type Kind struct {
 	Right staff.Right // what the maker needs
 	// Fingerprint is a digest of what the maker and the checker see of the object
 	// and the payload. It is taken when the proposal is made and again when it is
-	// approved. It may refuse a proposal that could never be carried out; nil means
-	// that only the payload counts.
+	// approved; nil means that only the payload counts.
 	Fingerprint func(ctx context.Context, tx pgx.Tx, object string, payload json.RawMessage) (string, error)
+	// Check refuses what could not be carried out, when the proposal is made and
+	// again when it is approved; nil if nothing can be told before.
+	Check func(ctx context.Context, tx pgx.Tx, object string, payload json.RawMessage) error
 	// Apply carries an approved proposal out, in the approval's transaction; nil if
 	// approving is all there is to it. by is the checker, with both reasons.
 	Apply func(ctx context.Context, tx pgx.Tx, by merchant.By, p *Proposal) error

@@ -75,7 +75,7 @@ func (k Kind) fingerprint(ctx context.Context, tx pgx.Tx, object string, payload
 // merchant.ErrNotFound for an office outside the maker's territory, ErrNotYours
 // without the right (looked up again in the transaction), merchant.FieldErrors
 // without a reason, ErrAlreadyWaiting (one_waiting stands behind), and what the
-// kind's Fingerprint refuses.
+// kind's Check refuses.
 func (s *Store) Propose(ctx context.Context, maker *staff.Account, kind, object string, officeID int64, payload any, reason string) (id int64, err error) {
 	k, err := s.kind(kind)
 	if err != nil {
@@ -102,6 +102,11 @@ func (s *Store) Propose(ctx context.Context, maker *staff.Account, kind, object 
 		print, err := k.fingerprint(ctx, tx, object, doc)
 		if err != nil {
 			return err
+		}
+		if k.Check != nil {
+			if err := k.Check(ctx, tx, object, doc); err != nil {
+				return err
+			}
 		}
 		err = tx.QueryRow(ctx, `INSERT INTO proposals (kind, object, office_id, payload, fingerprint, maker_id, reason, made_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
@@ -136,7 +141,7 @@ func (s *Store) maySee(ctx context.Context, tx pgx.Tx, a *staff.Account, officeI
 //
 // merchant.ErrNotFound outside the checker's territory, *merchant.MoveError if it
 // no longer waits, ErrOwnProposal, ErrNotYours, ErrStale, merchant.FieldErrors
-// without a reason, and what the kind's Apply refuses. The proposal's row lock
+// without a reason, and what the kind's Check and Apply refuse. The proposal's row lock
 // keeps two checkers apart.
 func (s *Store) Decide(ctx context.Context, checker *staff.Account, id int64, approve bool, reason string) error {
 	if err := checkReason(reason); err != nil {
@@ -187,6 +192,11 @@ func (s *Store) carryOut(ctx context.Context, tx pgx.Tx, checker *staff.Account,
 	}
 	if print != p.Fingerprint {
 		return ErrStale
+	}
+	if k.Check != nil {
+		if err := k.Check(ctx, tx, p.Object, p.Payload); err != nil {
+			return err
+		}
 	}
 	if k.Apply == nil {
 		return nil
