@@ -11,6 +11,10 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/exit"
+	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
+	"unioncard/settlement/report"
 )
 
 // Options is what the console works on.
@@ -19,6 +23,10 @@ type Options struct {
 	DB        merchant.DB
 	Merchants *merchant.Store
 	Staff     *staff.Store
+	Signing   *signing.Store
+	Exits     *exit.Store
+	Fleet     *fleet.Store
+	Reports   *report.Store
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool
 	Clock         func() time.Time

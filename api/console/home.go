@@ -20,7 +20,10 @@ type WorkItem struct {
 // workSources is what each area says waits for an account. An area's function
 // returns nothing for who could not do the work.
 func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error) {
-	return []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error){}
+	return []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error){
+		h.workExits,
+		h.workTerminals,
+	}
 }
 
 // work is all that waits for an account, the urgent first.
@@ -51,7 +54,8 @@ func (h *Handlers) work(ctx context.Context, acct *staff.Account) ([]WorkItem, e
 
 type homePage struct {
 	page.Frame
-	Work []WorkItem
+	Work    []WorkItem
+	Figures *figures // nil for who may not read business
 }
 
 // Home answers GET /console.
@@ -60,5 +64,9 @@ func (h *Handlers) Home(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Page(x, "console/home", &homePage{Frame: page.Frame{Title: "工作台", Active: "home"}, Work: work})
+	shown, err := h.figures(x.Ctx, x.Account)
+	if err != nil {
+		return err
+	}
+	return h.Pages.Page(x, "console/home", &homePage{Frame: page.Frame{Title: "工作台", Active: "home"}, Work: work, Figures: shown})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"unioncard/card/feed"
+	"unioncard/settlement/report"
 )
 
 const (
@@ -41,7 +42,16 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			ids, err := n.merchants.EndExpired(ctx, time.Now())
 			return int64(len(ids)), err
 		}},
+		{"move exits on", func(ctx context.Context) (int64, error) {
+			moved, err := n.exits.Advance(ctx, time.Now())
+			return int64(moved), err
+		}},
+		{"add purchases up", func(ctx context.Context) (int64, error) {
+			_, err := report.NewStore(n.pool, time.Now).Roll(ctx)
+			return 0, err // every minute, all day: not worth a line in the log
+		}},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
+		{"prune sign-ins", n.accounts.Prune},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}
 	for _, c := range chores {

@@ -8,6 +8,10 @@ import (
 	"unioncard/api/console"
 	"unioncard/api/page"
 	"unioncard/merchant"
+	"unioncard/merchant/exit"
+	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
+	"unioncard/settlement/report"
 	"unioncard/web"
 )
 
@@ -24,12 +28,19 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts := newStaff(n.pool, n.cfg, n.keyring, clock)
+	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
+	n.exits = exit.New(n.pool, clock, exit.ProposalGate{})
+	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: n.exits.Kinds()})
 	return &api.People{
-		Console: console.New(console.Options{Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: accounts, SecureCookies: n.cfg.secure(), Clock: clock, Logger: n.log}),
+		Console: console.New(console.Options{
+			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
+			Signing: proposals, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
+			Reports: report.NewStore(n.pool, clock),
+			Clock:   clock, Logger: n.log,
+		}),
 		Pages:   pages,
 		Assets:  assets,
-		Session: accounts.BySession,
+		Session: n.accounts.BySession,
 		Locate: func(ctx context.Context, kind string, id int64) (string, error) {
 			return merchant.Locate(ctx, n.pool, kind, id)
 		},

@@ -60,18 +60,21 @@ function bars(spec) {
   };
 }
 
-/** map: {name, data: [{name, value}]}, of the province's cities */
+/**
+ * map: {name, unit, data: [{code, value}]}, of the province's cities; a code that
+ * the map does not have (the province's own) is left to the table beside.
+ */
 async function map(spec) {
-  if (!echarts.getMap("henan")) {
-    const { default: shape } = await import("./henan-map.json");
-    echarts.registerMap("henan", shape);
-  }
-  const most = Math.max(1, ...spec.data.map((d) => d.value));
+  const { default: shape } = await import("./henan-map.json");
+  const names = new Map(shape.features.map((f) => [f.id, f.properties.name]));
+  if (!echarts.getMap("henan")) echarts.registerMap("henan", structuredClone(shape));
+  const data = spec.data.filter((d) => names.has(d.code)).map((d) => ({ name: names.get(d.code), value: d.value }));
+  const most = Math.max(1, ...data.map((d) => d.value));
   return {
     tooltip: { ...tooltip, trigger: "item", formatter: (p) => `${p.name}  ${Number.isFinite(p.value) ? p.value : 0} ${spec.unit || ""}` },
     visualMap: { min: 0, max: most, left: 0, bottom: 0, itemHeight: 80, text: [String(most), "0"], inRange: { color: ["#e9f2fb", "#066fd1"] }, calculable: false },
     series: [{
-      name: spec.name, type: "map", map: "henan", nameProperty: "name", data: spec.data, selectedMode: false,
+      name: spec.name, type: "map", map: "henan", nameProperty: "name", data, selectedMode: false,
       label: { show: true, fontSize: 10, formatter: (p) => p.name.replace(/市$/, "") },
       itemStyle: { borderColor: "#9aa8b8", areaColor: "#f4f6f9" },
       emphasis: { label: { show: true }, itemStyle: { areaColor: "#ffd8a8" } },
