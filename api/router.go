@@ -19,6 +19,7 @@ import (
 	"unioncard/card"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/fleet"
 	"unioncard/settlement/purchase"
 )
 
@@ -38,6 +39,8 @@ type Deps struct {
 	Clock          func() time.Time
 	Logger         *slog.Logger
 	Registerer     prometheus.Registerer
+	// Fleet hears what every terminal does; nil: nobody listens.
+	Fleet *fleet.Signs
 	// People is what the pages for people work on; nil: there are none.
 	People *People
 	// MaxVerifying and MaxWriting bound the verifications and purchases worked on
@@ -139,6 +142,7 @@ func (s *server) steps() []step {
 		s.limit,        // media type, declared size
 		s.timeout,
 		s.authenticate,
+		s.watch,       // what the terminal did
 		s.crossOrigin, // people's forms come from people's pages
 		s.signedIn,    // console: session, territory, right
 		s.readBody,
@@ -157,6 +161,7 @@ type server struct {
 	proxies  []netip.Prefix
 
 	people *People
+	fleet  *fleet.Signs
 
 	opening, verifying, batches, writing, desk, browsing *gate
 }
@@ -207,6 +212,7 @@ func newServer(d Deps) *server {
 		desk:      &gate{max: maxDesk},
 		browsing:  &gate{max: maxBrowsing},
 		people:    d.People,
+		fleet:     d.Fleet,
 	}
 	for kind, g := range map[string]*gate{
 		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk, "browsing": s.browsing,

@@ -31,6 +31,22 @@ func (s *server) peopleRoutes() []route {
 		s.consolePost("/console/logout", c.Logout, staff.SignedIn, ""),
 
 		s.consoleGet("/console", c.Home, staff.SignedIn, ""),
+
+		s.consoleGet("/console/exits", c.ExitList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/contracts/:id/exit", c.ExitForm, staff.ReadBusiness, "contract"),
+		s.consolePost("/console/contracts/:id/exit", c.Exit, staff.WriteExit, "contract"),
+		s.consolePost("/console/contracts/:id/suspend", c.SuspendContract, staff.WriteExit, "contract"),
+		s.consolePost("/console/contracts/:id/resume", c.ResumeContract, staff.WriteExit, "contract"),
+
+		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/terminals/:id", c.TerminalShow, staff.ReadBusiness, "terminal"),
+		s.consolePost("/console/terminals/:id/move", c.TerminalMove, staff.WriteTerminal, "terminal"),
+		s.consolePost("/console/terminals/:id/rekey", c.TerminalRekey, staff.WriteTerminal, "terminal"),
+		s.consoleGet("/console/outlets", c.OutletList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/outlets/:id", c.OutletShow, staff.ReadBusiness, "outlet"),
+		s.consolePost("/console/outlets/:id/code", c.OutletCode, staff.WriteTerminal, "outlet"),
+		s.consolePost("/console/outlets/:id/move", c.OutletMove, staff.WriteExit, "outlet"),
+		s.consolePost("/console/merchants/:id/code", c.MerchantCode, staff.WriteTerminal, "merchant"),
 	}
 }
 

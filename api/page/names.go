@@ -53,6 +53,13 @@ func badges() map[string]Badge {
 		"future":    {"未生效", "busy"},
 		"past":      {"已过期", "off"},
 
+		"terminal_active":    {"在用", "good"},
+		"terminal_suspended": {"已暂停", "bad"},
+		"terminal_retired":   {"已停用", "off"},
+		"outlet_active":      {"营业", "good"},
+		"outlet_suspended":   {"已暂停", "bad"},
+		"outlet_closed":      {"已停业", "off"},
+
 		"exit_running":   {"优惠至最后日", "busy"},
 		"exit_settling":  {"退款期", "wait"},
 		"exit_done":      {"已办结", "good"},

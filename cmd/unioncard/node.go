@@ -23,7 +23,10 @@ import (
 	"unioncard/api"
 	"unioncard/card"
 	"unioncard/card/feed"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/exit"
+	"unioncard/merchant/fleet"
 	"unioncard/settlement/purchase"
 )
 
@@ -42,6 +45,9 @@ type node struct {
 	committer *purchase.Committer
 	desk      *purchase.Desk
 	merchants *merchant.Store
+	accounts  *staff.Store
+	fleet     *fleet.Signs
+	exits     *exit.Store
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
 	admin     *http.Server
@@ -123,6 +129,7 @@ func (n *node) build(ctx context.Context) error {
 	})
 	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{InFlight: n.committer.InFlight, Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
+	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	people, err := n.people(clock)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -130,7 +137,7 @@ func (n *node) build(ctx context.Context) error {
 	n.api = api.NewServer(n.cfg.Listen, api.NewRouter(api.Deps{
 		Verifier: verifier, Committer: n.committer, Desk: n.desk, Merchants: state, MerchantStore: n.merchants,
 		Keyring: n.keyring, PublicURL: n.cfg.PublicURL, TrustedProxies: n.cfg.TrustedProxies,
-		People: people, Clock: clock, Logger: n.log, Registerer: n.registry,
+		People: people, Fleet: n.fleet, Clock: clock, Logger: n.log, Registerer: n.registry,
 	}))
 	n.admin = api.NewAdminServer(n.cfg.AdminListen, api.NewAdmin(api.AdminDeps{Gatherer: n.registry, Probes: n.probes()}))
 	return nil
@@ -215,8 +222,10 @@ func (n *node) Run(ctx context.Context) error {
 	parts := []part{
 		{"change feed", n.reader.Run},
 		{"housekeeping", n.housekeep},
+		{"event chain", n.newChainer().Run},
 		{"keyring", n.reloadKeys},
 		{"journal", n.journal.Run},
+		{"terminal signs", n.fleet.Run},
 		{"committer", n.committer.Run},
 	}
 	parts = append(append(parts, n.shared...),

@@ -144,3 +144,11 @@ func (s *Store) Counts(ctx context.Context, path string) (silent, failing int, e
 	}
 	return silent, failing, nil
 }
+
+// SeenOrEpoch is Seen as the list is ordered: never is before everything.
+func (t Terminal) SeenOrEpoch() time.Time {
+	if t.Seen.IsZero() {
+		return time.Unix(0, 0)
+	}
+	return t.Seen
+}
