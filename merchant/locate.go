@@ -19,6 +19,13 @@ var locateSQL = map[string]string{
 	"proposal": `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
 	"union":    `SELECT path FROM unions WHERE id = $1`,
 	"staff":    `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
+	// A public draft that was not sent is not the office's yet.
+	"application": `SELECT u.path FROM applications a JOIN unions u ON u.id = a.office_id WHERE a.id = $1 AND NOT (a.source = 'public' AND a.submitted_at IS NULL)`,
+	"file": `SELECT u.path FROM files f JOIN unions u ON u.id = CASE f.object_kind
+		WHEN 'application' THEN (SELECT office_id FROM applications WHERE id = f.object_id AND NOT (source = 'public' AND submitted_at IS NULL))
+		WHEN 'merchant' THEN (SELECT office_id FROM merchants WHERE id = f.object_id)
+		WHEN 'outlet' THEN (SELECT m.office_id FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = f.object_id)
+		WHEN 'contract' THEN (SELECT office_id FROM contracts WHERE id = f.object_id) END WHERE f.id = $1`,
 }
 
 // Locate returns the path of the union that answers for an object: who has that
@@ -37,3 +44,6 @@ func Locate(ctx context.Context, db DB, kind string, id int64) (path string, err
 	}
 	return path, nil
 }
+
+// Locatable reports whether Locate knows a kind of object.
+func Locatable(kind string) bool { return locateSQL[kind] != "" }
