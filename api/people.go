@@ -8,6 +8,7 @@ import (
 
 	"unioncard/api/console"
 	"unioncard/api/exchange"
+	"unioncard/api/open"
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -16,6 +17,7 @@ import (
 // People is what the pages for people work on.
 type People struct {
 	Console *console.Handlers
+	Open    *open.Handlers // the public directory
 	Pages   *page.Renderer
 	Assets  *page.Assets
 	// Session returns who is signed in with a session's token, as the database

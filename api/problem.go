@@ -109,6 +109,10 @@ func (p *problems) appendExtensions(dst []byte, pr *problem, err error) []byte {
 		dst = append(dst, `,"offset":`...)
 		dst = strconv.AppendInt(dst, int64(wrong.Offset), 10)
 	}
+	var param interface{ Parameter() string }
+	if errors.As(err, &param) {
+		dst = appendMember(dst, `,"parameter":`, param.Parameter())
+	}
 	var refusal *purchase.Refusal
 	if errors.As(err, &refusal) {
 		if refusal.Offer != "" {

@@ -7,6 +7,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/directory"
 	"unioncard/merchant/signing"
 )
 
@@ -19,6 +20,12 @@ func peopleRows() []row {
 			"这次提交不是从本系统的页面发出的，没有受理。", "请从本系统的页面重新填写提交。", 0}},
 		{is(exchange.ErrForm), problem{http.StatusBadRequest, "form_invalid", "表单无法读取",
 			"提交的内容无法读取，没有受理。", "请刷新页面后重新填写；不要粘贴不可见字符。", 0}},
+		{is(directory.ErrCursorExpired), problem{http.StatusGone, "cursor_expired", "游标太旧",
+			"游标之后的删除记录已经清理，接不上了。", "请不带 since 从头读一遍，以新的为准。", 0}},
+		{is(directory.ErrCursor), problem{http.StatusBadRequest, "cursor_invalid", "游标无效",
+			"游标不是这个查询给出的，或已损坏。", "请连同原来的条件原样带回上一页的 next，或从第一页开始。", 0}},
+		{is(directory.ErrInvalid), problem{http.StatusBadRequest, "parameter_invalid", "查询条件不对",
+			"有一项查询条件无法识别或超出范围，见 parameter。", "请对照接口说明 /open/openapi.yaml 改正后再试。", 0}},
 		{is(signing.ErrOwnProposal), problem{http.StatusForbidden, "own_proposal", "不能审批自己的提请",
 			"提请和审批必须是两个人。", "请本单位另一位审批人办理；本单位没有的，由上级工会审批。", 0}},
 		{is(signing.ErrNotYours), problem{http.StatusForbidden, "not_yours", "这件事不归您办",
@@ -27,6 +34,10 @@ func peopleRows() []row {
 			"提请之后，所涉及的内容有了改动，您看到的不是现在的样子，没有批准。", "请驳回，由提请人核对后重新提请。", 0}},
 		{is(signing.ErrAlreadyWaiting), problem{http.StatusConflict, "proposal_waiting", "已经提请过了",
 			"同样的提请正在等待审批。", "请等审批结果；要改内容，先由提请人撤回。", 0}},
+		{is(signing.ErrNotApproved), problem{http.StatusConflict, "not_approved", "还没有批准",
+			"这份协议还没有批准，或批准之后内容又有改动。", "请先提请审批；改过内容的，要重新提请。", 0}},
+		{is(signing.ErrNotSigned), problem{http.StatusConflict, "not_signed", "还没有签署",
+			"还没有上传这次批准的协议的盖章扫描件。", "请打印协议，双方盖章后上传扫描件，再发布。", 0}},
 		{is(merchant.ErrContractChanged), problem{http.StatusConflict, "contract_changed", "协议刚被别人改过",
 			"您打开以后，有人改了这份协议，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",

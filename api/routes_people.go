@@ -22,9 +22,22 @@ func (s *server) peopleRoutes() []route {
 	if p == nil {
 		return nil
 	}
-	c := p.Console
+	c, o := p.Console, p.Open
 	return []route{
 		s.publicGet(page.AssetPath+"*name", p.Assets.Serve),
+
+		s.publicGet("/", o.Home),
+		s.publicGet("/outlets", o.List),
+		s.publicGet("/outlets/:id", o.OutletPage),
+		s.publicGet("/robots.txt", o.Robots),
+		s.publicGet("/sitemap.xml", o.Sitemap),
+		s.publicGet("/sitemaps/:id", o.SitemapPart),
+		s.publicGet("/open/v1/outlets", o.Outlets),
+		s.publicGet("/open/v1/outlets/changes", o.Changes),
+		s.publicGet("/open/v1/outlets/:id", o.Outlet),
+		s.publicGet("/open/v1/trades", o.Trades),
+		s.publicGet("/open/v1/divisions", o.Divisions),
+		s.publicGet("/open/openapi.yaml", o.OpenAPI),
 
 		s.publicGet("/console/login", c.LoginForm),
 		s.signInPost("/console/login", c.Login),

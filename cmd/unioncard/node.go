@@ -48,6 +48,7 @@ type node struct {
 	accounts  *staff.Store
 	fleet     *fleet.Signs
 	exits     *exit.Store
+	listing   *listing
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
 	admin     *http.Server
@@ -103,7 +104,9 @@ func (n *node) build(ctx context.Context) error {
 	if n.redis != nil {
 		feedOpts.Waker = feed.NewRedisWaker(n.redis, feed.NewListener(n.pool.Config().ConnConfig, n.log), n.log)
 	}
-	sources := []feed.Source{card.NewUnionSource(unions), card.NewSource(table), merchant.NewSource(state)}
+	var listed feed.Source
+	n.listing, listed = n.newListing(state, unions, clock)
+	sources := []feed.Source{card.NewUnionSource(unions), card.NewSource(table), merchant.NewSource(state), listed}
 	n.reader = feed.NewReader(n.pool, sources, feedOpts)
 	began := time.Now()
 	if err := n.reader.Load(ctx); err != nil {
@@ -123,7 +126,7 @@ func (n *node) build(ctx context.Context) error {
 		StaleAfter: n.cfg.FeedMaxAge, Registerer: n.registry,
 	})
 	n.committer = purchase.NewCommitter(n.pool, purchase.CommitterOptions{
-		Table: table, Tree: unions.Tree, Merchants: state, Keyring: n.keyring, Bindings: bindings,
+		Table: table, Tree: unions.Tree, Merchants: state, Keyring: n.keyring, Bindings: bindings, Sold: n.listing.signs.Sold,
 		Age: age, Clock: clock, Caps: caps, StaleAfter: n.cfg.FeedMaxAge, Lanes: n.cfg.Lanes,
 		Logger: n.log, Registerer: n.registry,
 	})
@@ -226,6 +229,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"keyring", n.reloadKeys},
 		{"journal", n.journal.Run},
 		{"terminal signs", n.fleet.Run},
+		{"directory", n.listing.run},
 		{"committer", n.committer.Run},
 	}
 	parts = append(append(parts, n.shared...),

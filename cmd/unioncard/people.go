@@ -38,6 +38,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 			Reports: report.NewStore(n.pool, clock),
 			Clock:   clock, Logger: n.log,
 		}),
+		Open:    n.openPages(pages, clock),
 		Pages:   pages,
 		Assets:  assets,
 		Session: n.accounts.BySession,

@@ -27,8 +27,12 @@ const (
 	DefaultRadius = 5_000
 )
 
-// ErrCursor: a cursor that is none, or of another query.
-var ErrCursor = errors.New("directory: cursor is not one of this query")
+var (
+	// ErrCursor: a cursor that is none, or of another query.
+	ErrCursor = errors.New("directory: cursor is not one of this query")
+	// ErrInvalid is every InvalidError.
+	ErrInvalid = errors.New("directory: invalid query")
+)
 
 // InvalidError is a query that has no answer.
 type InvalidError struct {
@@ -39,6 +43,9 @@ type InvalidError struct {
 func (e *InvalidError) Error() string {
 	return fmt.Sprintf("directory: invalid %s: %s", e.Field, e.Detail)
 }
+
+// Unwrap makes it ErrInvalid.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
 
 // Query is what somebody looks for; every part that is given must hold.
 type Query struct {

@@ -6,6 +6,9 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"unioncard/card/union"
+	"unioncard/merchant"
 )
 
 // Hit is one outlet found.
@@ -246,3 +249,26 @@ func (b *block) gather(f *find, w *scratch) bool {
 	}
 	return true
 }
+
+// Facets is how many outlets are listed by city and by trade.
+type Facets struct {
+	Cities map[int32]int
+	Trades map[merchant.Trade]int
+}
+
+// Facets counts by the posting lists alone, in some microseconds.
+func (x *Index) Facets() Facets {
+	f := Facets{map[int32]int{}, map[merchant.Trade]int{}}
+	for code, d := range divisions() {
+		if d.Kind == union.City {
+			f.Cities[code] = x.countKey(number(keyCity, code))
+		}
+	}
+	for _, t := range merchant.Trades() {
+		f.Trades[t] = x.countKey(named(keyTrade, string(t)))
+	}
+	return f
+}
+
+// InCounty is how many outlets are listed in a county.
+func (x *Index) InCounty(code int32) int { return x.countKey(number(keyCounty, code)) }
