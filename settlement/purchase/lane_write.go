@@ -213,6 +213,9 @@ func (l *lane) finish() {
 	b := &l.batch
 	for i, r := range b.rows {
 		r.receipt, r.err = b.fates[i].receipt, b.fates[i].err
+		if sold := l.c.opts.Sold; sold != nil && r.err == nil && !r.receipt.Replayed && r.receipt.DiscountFen > 0 {
+			sold(r.receipt.OutletID, r.receipt.CommittedAt)
+		}
 		l.c.answer(r)
 	}
 	for _, r := range b.adjourned {
