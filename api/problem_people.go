@@ -7,7 +7,9 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/draft"
 	"unioncard/merchant/directory"
+	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 )
 
@@ -38,8 +40,16 @@ func peopleRows() []row {
 			"这份协议还没有批准，或批准之后内容又有改动。", "请先提请审批；改过内容的，要重新提请。", 0}},
 		{is(signing.ErrNotSigned), problem{http.StatusConflict, "not_signed", "还没有签署",
 			"还没有上传这次批准的协议的盖章扫描件。", "请打印协议，双方盖章后上传扫描件，再发布。", 0}},
+		{is(intake.ErrFaults), problem{http.StatusConflict, "import_faults", "导入文件有问题",
+			"文件里有不能导入的内容，或检查之后情况有了变化，没有导入。", "请重新上传检查，改好后再提请。", 0}},
+		{is(intake.ErrTaken), problem{http.StatusConflict, "import_taken", "已经导入过了",
+			"这个文件本单位已经导入过，没有再导入。", "请到商家列表查看。", 0}},
 		{is(merchant.ErrContractChanged), problem{http.StatusConflict, "contract_changed", "协议刚被别人改过",
 			"您打开以后，有人改了这份协议，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
+		{is(draft.ErrConflict), problem{http.StatusConflict, "draft_changed", "草稿刚被别人改过",
+			"您打开以后，有人先保存了草稿，您的改动没有保存。", "请刷新页面，核对现在的草稿后再改。", 0}},
+		{is(draft.ErrNotFound), problem{http.StatusNotFound, "draft_not_found", "没有草稿",
+			"还没有写优惠条件的草稿，或者它已经发布、被放弃了。", "请先到“优惠条件”页写好草稿。", 0}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
 			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
 		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",

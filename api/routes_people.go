@@ -23,6 +23,7 @@ func (s *server) peopleRoutes() []route {
 		return nil
 	}
 	c, o := p.Console, p.Open
+	ct, ft := c.ContractTerms(), c.FloorTerms()
 	return []route{
 		s.publicGet(page.AssetPath+"*name", p.Assets.Serve),
 
@@ -45,11 +46,65 @@ func (s *server) peopleRoutes() []route {
 
 		s.consoleGet("/console", c.Home, staff.SignedIn, ""),
 
+		s.consoleGet("/console/contracts", c.ContractList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/contracts/:id", c.ContractShow, staff.ReadBusiness, "contract"),
+		s.consoleGet("/console/contracts/:id/versions", c.ContractVersions, staff.ReadBusiness, "contract"),
+		s.consoleGet("/console/contracts/:id/print", c.ContractPrint, staff.ReadBusiness, "contract"),
+		s.consoleGet("/console/contracts/:id/edit", c.ContractEditForm, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/edit", c.ContractEdit, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/propose", c.ContractPropose, staff.WriteContract, "contract"),
+		s.consoleUpload("/console/contracts/:id/sign", c.ContractSign, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/publish", c.ContractPublish, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/drop", c.ContractDrop, staff.WriteContract, "contract"),
+		s.consoleGet("/console/contracts/:id/renew", c.ContractRenewForm, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/renew", c.ContractRenew, staff.WriteContract, "contract"),
+		s.consoleGet("/console/merchants/:id/contract", c.ContractNewForm, staff.WriteContract, "merchant"),
+		s.consolePost("/console/merchants/:id/contract", c.ContractNew, staff.WriteContract, "merchant"),
+
+		s.consoleGet("/console/contracts/:id/terms", ct.Show, staff.ReadBusiness, "contract"),
+		s.consoleGet("/console/contracts/:id/terms/history", ct.History, staff.ReadBusiness, "contract"),
+		s.consoleGet("/console/contracts/:id/terms/json", ct.JSON, staff.ReadBusiness, "contract"),
+		s.consoleUpload("/console/contracts/:id/terms/json", ct.SaveJSON, staff.WriteContract, "contract"),
+		s.consoleGet("/console/contracts/:id/terms/offer", ct.OfferForm, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/terms/offer", ct.SaveOffer, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/terms/check", ct.CheckOffer, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/terms/arrange", ct.Arrange, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/terms/adopt", ct.Adopt, staff.WriteContract, "contract"),
+		s.consolePost("/console/contracts/:id/terms/restore", ct.Restore, staff.WriteContract, "contract"),
+		s.consoleGet("/console/floors/edit", ft.Show, staff.ReadBusiness, ""),
+		s.consoleGet("/console/floors/edit/history", ft.History, staff.ReadBusiness, ""),
+		s.consoleGet("/console/floors/edit/json", ft.JSON, staff.ReadBusiness, ""),
+		s.consoleUpload("/console/floors/edit/json", ft.SaveJSON, staff.WriteFloor, ""),
+		s.consoleGet("/console/floors/edit/offer", ft.OfferForm, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/edit/offer", ft.SaveOffer, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/edit/check", ft.CheckOffer, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/edit/arrange", ft.Arrange, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/edit/adopt", ft.Adopt, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/edit/restore", ft.Restore, staff.WriteFloor, ""),
+
+		s.consoleGet("/console/proposals", c.ProposalList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/proposals/:id", c.ProposalShow, staff.ReadBusiness, "proposal"),
+		s.consoleLong("/console/proposals/:id/decide", c.ProposalDecide, staff.Decide, "proposal"),
+		s.consolePost("/console/proposals/:id/withdraw", c.ProposalWithdraw, staff.ReadBusiness, "proposal"),
+
+		s.consoleGet("/console/floors", c.FloorList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/floors/show", c.FloorShow, staff.ReadBusiness, ""),
+		s.consoleGet("/console/floors/impact", c.ImpactShow, staff.ReadBusiness, ""),
+		s.consolePost("/console/floors/impact", c.FloorImpact, staff.WriteFloor, ""),
+		s.consolePost("/console/floors/propose", c.FloorPropose, staff.WriteFloor, ""),
+		s.consoleGet("/console/renegotiations", c.RenegotiationList, staff.ReadBusiness, ""),
+
 		s.consoleGet("/console/exits", c.ExitList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/contracts/:id/exit", c.ExitForm, staff.ReadBusiness, "contract"),
 		s.consolePost("/console/contracts/:id/exit", c.Exit, staff.WriteExit, "contract"),
 		s.consolePost("/console/contracts/:id/suspend", c.SuspendContract, staff.WriteExit, "contract"),
 		s.consolePost("/console/contracts/:id/resume", c.ResumeContract, staff.WriteExit, "contract"),
+
+		s.consoleGet("/console/import", c.Import, staff.ImportBusiness, ""),
+		s.consoleUpload("/console/import", c.ImportCheck, staff.ImportBusiness, ""),
+		s.consoleGet("/console/import/template", c.ImportTemplate, staff.ImportBusiness, ""),
+		s.consoleGet("/console/import/:id", c.ImportShow, staff.ReadBusiness, "importrun"),
+		s.consolePost("/console/import/:id", c.ImportPropose, staff.ImportBusiness, "importrun"),
 
 		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals/:id", c.TerminalShow, staff.ReadBusiness, "terminal"),
@@ -73,6 +128,14 @@ func (s *server) consoleGet(path string, h exchange.Handler, right staff.Right, 
 func (s *server) consolePost(path string, h exchange.Handler, right staff.Right, object string) route {
 	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
 		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true, right: right, object: object}
+}
+
+// consoleLong is a form of the console that may do much at once: publishing a floor
+// looks at every contract it binds.
+func (s *server) consoleLong(path string, h exchange.Handler, right staff.Right, object string) route {
+	r := s.consolePost(path, h, right, object)
+	r.timeout = longTime
+	return r
 }
 
 // signInPost is a form of the console for who has not signed in yet.

@@ -11,14 +11,15 @@ import (
 // locateSQL finds the path of the union that answers for an object, by the
 // object's kind as events name it ("contract:12").
 var locateSQL = map[string]string{
-	"merchant": `SELECT u.path FROM merchants m JOIN unions u ON u.id = m.office_id WHERE m.id = $1`,
-	"outlet":   `SELECT u.path FROM outlets o JOIN merchants m ON m.id = o.merchant_id JOIN unions u ON u.id = m.office_id WHERE o.id = $1`,
-	"terminal": `SELECT u.path FROM terminals t JOIN merchants m ON m.id = t.merchant_id JOIN unions u ON u.id = m.office_id WHERE t.id = $1`,
-	"contract": `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,
-	"floor":    `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
-	"proposal": `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
-	"union":    `SELECT path FROM unions WHERE id = $1`,
-	"staff":    `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
+	"merchant":  `SELECT u.path FROM merchants m JOIN unions u ON u.id = m.office_id WHERE m.id = $1`,
+	"outlet":    `SELECT u.path FROM outlets o JOIN merchants m ON m.id = o.merchant_id JOIN unions u ON u.id = m.office_id WHERE o.id = $1`,
+	"terminal":  `SELECT u.path FROM terminals t JOIN merchants m ON m.id = t.merchant_id JOIN unions u ON u.id = m.office_id WHERE t.id = $1`,
+	"contract":  `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,
+	"floor":     `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
+	"proposal":  `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
+	"importrun": `SELECT u.path FROM import_runs r JOIN unions u ON u.id = r.office_id WHERE r.id = $1`,
+	"union":     `SELECT path FROM unions WHERE id = $1`,
+	"staff":     `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
 	// A public draft that was not sent is not the office's yet.
 	"application": `SELECT u.path FROM applications a JOIN unions u ON u.id = a.office_id WHERE a.id = $1 AND NOT (a.source = 'public' AND a.submitted_at IS NULL)`,
 	"file": `SELECT u.path FROM files f JOIN unions u ON u.id = CASE f.object_kind

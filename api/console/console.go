@@ -11,22 +11,30 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/application"
 	"unioncard/merchant/exit"
+	"unioncard/merchant/file"
 	"unioncard/merchant/fleet"
+	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/settlement/report"
 )
 
 // Options is what the console works on.
 type Options struct {
-	Pages     *page.Renderer
-	DB        merchant.DB
-	Merchants *merchant.Store
-	Staff     *staff.Store
-	Signing   *signing.Store
-	Exits     *exit.Store
-	Fleet     *fleet.Store
-	Reports   *report.Store
+	Pages        *page.Renderer
+	DB           merchant.DB
+	Merchants    *merchant.Store
+	Staff        *staff.Store
+	Signing      *signing.Store
+	Contracts    *signing.Contracts
+	Impacts      *signing.Impacts
+	Files        *file.Store
+	Applications *application.Store
+	Exits        *exit.Store
+	Fleet        *fleet.Store
+	Intake       *intake.Store
+	Reports      *report.Store
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool
 	Clock         func() time.Time

@@ -20,6 +20,7 @@ func (r *Renderer) funcs() template.FuncMap {
 		"asset":    r.assets.URL,
 		"yuan":     Yuan,
 		"day":      Day,
+		"lastday":  LastDay,
 		"clock":    Moment,
 		"moment":   Second,
 		"ago":      func(t time.Time) string { return Ago(r.clock(), t) },
@@ -62,6 +63,14 @@ func Day(t time.Time) string {
 		return ""
 	}
 	return t.In(beijing).Format(time.DateOnly)
+}
+
+// LastDay writes the last day before an exclusive end, "" for none.
+func LastDay(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return Day(until.Add(-time.Second))
 }
 
 // Moment writes a moment to the minute in Beijing, "" for none.

@@ -53,6 +53,16 @@ func badges() map[string]Badge {
 		"future":    {"未生效", "busy"},
 		"past":      {"已过期", "off"},
 
+		"proposal_waiting":   {"待审批", "wait"},
+		"proposal_approved":  {"已批准", "good"},
+		"proposal_declined":  {"已驳回", "bad"},
+		"proposal_withdrawn": {"已撤回", "off"},
+		"lifted":             {"收银处按底线", "busy"},
+		"due":                {"限期内", "wait"},
+		"overdue":            {"已逾期", "bad"},
+		"announced":          {"底线未生效", "busy"},
+		"settled":            {"已谈妥", "good"},
+
 		"terminal_active":    {"在用", "good"},
 		"terminal_suspended": {"已暂停", "bad"},
 		"terminal_retired":   {"已停用", "off"},

@@ -27,6 +27,7 @@ import (
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
 	"unioncard/settlement/purchase"
 )
 
@@ -48,6 +49,7 @@ type node struct {
 	accounts  *staff.Store
 	fleet     *fleet.Signs
 	exits     *exit.Store
+	impacts   *signing.Impacts // finds what floors would leave below
 	listing   *listing
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
@@ -225,6 +227,7 @@ func (n *node) Run(ctx context.Context) error {
 	parts := []part{
 		{"change feed", n.reader.Run},
 		{"housekeeping", n.housekeep},
+		{"floor impacts", n.impacts.Run},
 		{"event chain", n.newChainer().Run},
 		{"keyring", n.reloadKeys},
 		{"journal", n.journal.Run},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"unioncard/api"
@@ -30,11 +31,12 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	}
 	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
 	n.exits = exit.New(n.pool, clock, exit.ProposalGate{})
-	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: n.exits.Kinds()})
+	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock))})
+	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
-			Signing: proposals, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
+			Signing: proposals, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock),
 			Clock:   clock, Logger: n.log,
 		}),
