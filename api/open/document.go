@@ -11,6 +11,9 @@ import (
 
 var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
 
+// positionDigits of a degree are a decimetre.
+const positionDigits = 6
+
 // Document is an outlet's public form for mirrors: everything but what changes by
 // itself every day. Equal outlets give equal bytes.
 func (h *Handlers) Document(e *directory.Entry, silent bool) []byte {
@@ -77,9 +80,9 @@ func (h *Handlers) appendWhat(dst []byte, e *directory.Entry) []byte {
 	}
 	if e.Placed {
 		dst = append(dst, `,"position":{"lon":`...)
-		dst = strconv.AppendFloat(dst, e.Place.Lon, 'f', -1, 64)
+		dst = strconv.AppendFloat(dst, e.Place.Lon, 'f', positionDigits, 64)
 		dst = append(dst, `,"lat":`...)
-		dst = strconv.AppendFloat(dst, e.Place.Lat, 'f', -1, 64)
+		dst = strconv.AppendFloat(dst, e.Place.Lat, 'f', positionDigits, 64)
 		dst = append(dst, `,"datum":"gcj02"}`...)
 	}
 	return dst

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"unioncard/card/union"
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
 )
@@ -34,7 +33,7 @@ type Directory struct {
 
 	mu     sync.Mutex // one change at a time; guards what follows
 	places map[int64]place
-	names  map[string]string // of the categories of items
+	names  terms.Names
 	offers offersOf
 	agenda agenda
 
@@ -167,11 +166,10 @@ func (d *Directory) describe(c *terms.Compiled) *Offers {
 	if o, ok := d.offers[c]; ok {
 		return o
 	}
-	words := d.words()
 	o := &Offers{of: c}
 	for i := range c.Document() {
 		doc := &c.Document()[i]
-		o.List = append(o.List, Offer{ID: doc.ID, Title: doc.Title, Text: words.Describe(*doc), Doc: doc})
+		o.List = append(o.List, Offer{ID: doc.ID, Title: doc.Title, Text: d.names.Describe(*doc), Doc: doc})
 	}
 	if d.offers == nil {
 		d.offers = offersOf{}
@@ -179,24 +177,6 @@ func (d *Directory) describe(c *terms.Compiled) *Offers {
 	d.offers[c] = o
 	return o
 }
-
-// words says what the codes in offers are called. d.mu is held.
-func (d *Directory) words() terms.Names {
-	names := d.names
-	return terms.Names{
-		Category: func(code string) string { return names[code] },
-		Territory: func(code int32) string {
-			if div := divisions()[code]; div.Kind != union.Province {
-				return div.Name
-			}
-			return ""
-		},
-		Class: func(class int) string { return classNames[class] },
-	}
-}
-
-// classNames are the classes of cards that have a name of their own.
-var classNames = map[int]string{0: "普通", 1: "劳模"}
 
 // sweepOffers forgets documents that nothing in the index has, when there are many.
 // d.mu is held.

@@ -25,10 +25,7 @@ func (s *source) Kinds() []feed.Kind {
 	return []feed.Kind{feed.KindMerchant, feed.KindOutlet, feed.KindContract, feed.KindFloor, feed.KindCategory}
 }
 
-const (
-	placeSQL    = `SELECT id, address, lon, lat FROM outlets`
-	categorySQL = `SELECT code, name FROM categories`
-)
+const placeSQL = `SELECT id, address, lon, lat FROM outlets`
 
 // Load replaces the index by everything in the session's snapshot.
 func (s *source) Load(ctx context.Context, session feed.Session) error {
@@ -37,13 +34,13 @@ func (s *source) Load(ctx context.Context, session feed.Session) error {
 		if err := readPlaces(ctx, tx, places, placeSQL); err != nil {
 			return err
 		}
-		names, err := readNames(ctx, tx)
+		naming, err := s.naming(ctx, tx)
 		if err != nil {
 			return err
 		}
 		s.d.mu.Lock()
 		defer s.d.mu.Unlock()
-		s.d.places, s.d.names = places, names
+		s.d.places, s.d.names = places, naming.Names()
 		s.d.rebuild(s.d.opts.Clock())
 		return nil
 	})
@@ -58,10 +55,10 @@ func (s *source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) er
 			return err
 		}
 	}
-	var names map[string]string
+	var naming *merchant.Naming
 	if len(feed.ObjectIDs(changes, feed.KindCategory)) > 0 {
 		var err error
-		if names, err = readNames(ctx, tx); err != nil {
+		if naming, err = s.naming(ctx, tx); err != nil {
 			return err
 		}
 	}
@@ -70,8 +67,8 @@ func (s *source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) er
 	for id, p := range places {
 		s.d.places[id] = p
 	}
-	if names != nil { // once in years: every offer is put into words again
-		s.d.names = names
+	if naming != nil { // once in years: every offer is put into words again
+		s.d.names = naming.Names()
 		s.d.rebuild(s.d.opts.Clock())
 		return nil
 	}
@@ -125,19 +122,7 @@ func readPlaces(ctx context.Context, tx pgx.Tx, into map[int64]place, sql string
 	return nil
 }
 
-func readNames(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
-	rows, err := tx.Query(ctx, categorySQL)
-	if err != nil {
-		return nil, fmt.Errorf("directory: read categories: %w", err)
-	}
-	names := map[string]string{}
-	var code, name string
-	_, err = pgx.ForEachRow(rows, []any{&code, &name}, func() error {
-		names[code] = name
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("directory: read categories: %w", err)
-	}
-	return names, nil
+// naming reads what people call the codes in offers, as tx sees it.
+func (s *source) naming(ctx context.Context, tx pgx.Tx) (*merchant.Naming, error) {
+	return merchant.NewStore(tx, s.d.opts.Clock).Naming(ctx)
 }
