@@ -5,10 +5,11 @@ import (
 	"time"
 
 	"unioncard/api/exchange"
+	"unioncard/api/portal"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
-	"unioncard/merchant/draft"
 	"unioncard/merchant/directory"
+	"unioncard/merchant/draft"
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 )
@@ -28,6 +29,8 @@ func peopleRows() []row {
 			"游标不是这个查询给出的，或已损坏。", "请连同原来的条件原样带回上一页的 next，或从第一页开始。", 0}},
 		{is(directory.ErrInvalid), problem{http.StatusBadRequest, "parameter_invalid", "查询条件不对",
 			"有一项查询条件无法识别或超出范围，见 parameter。", "请对照接口说明 /open/openapi.yaml 改正后再试。", 0}},
+		{is(portal.ErrTooMany), problem{http.StatusTooManyRequests, "too_many_applications", "提交太频繁",
+			"这个网络在一小时内提交得太多，这次没有受理。", "请过一小时再试；着急的请直接联系当地工会。", time.Hour}},
 		{is(signing.ErrOwnProposal), problem{http.StatusForbidden, "own_proposal", "不能审批自己的提请",
 			"提请和审批必须是两个人。", "请本单位另一位审批人办理；本单位没有的，由上级工会审批。", 0}},
 		{is(signing.ErrNotYours), problem{http.StatusForbidden, "not_yours", "这件事不归您办",

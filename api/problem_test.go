@@ -36,6 +36,7 @@ var domains = []string{"card", "merchant", "settlement", "api/exchange", "api/te
 
 // neverAtATill are exported errors without a row, each with its reason.
 var neverAtATill = map[string]string{
+	"terms.ErrCurve":              "the editor draws a shorter curve instead",
 	"terms.ErrInvalid":            "a Terms document is published by an office, not by a till",
 	"merchant.ErrBelowFloor":      "publishing Terms is an office's work",
 	"staff.ErrNoSession":          "the console sends to the sign-in page",

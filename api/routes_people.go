@@ -15,6 +15,13 @@ const (
 	longTime = 60 * time.Second
 )
 
+// Bodies of the public form, in bytes: 50 outlets of a few hundred letters each,
+// and one file.
+const (
+	applyBody   = 256 << 10
+	oneFileBody = 11 << 20
+)
+
 // peopleRoutes is every page there is, by audience. A line of the console names
 // the right it needs and the kind of object that :id is; signedIn holds both.
 func (s *server) peopleRoutes() []route {
@@ -22,7 +29,7 @@ func (s *server) peopleRoutes() []route {
 	if p == nil {
 		return nil
 	}
-	c, o := p.Console, p.Open
+	c, o, w := p.Console, p.Open, p.Portal
 	ct, ft := c.ContractTerms(), c.FloorTerms()
 	return []route{
 		s.publicGet(page.AssetPath+"*name", p.Assets.Serve),
@@ -93,6 +100,35 @@ func (s *server) peopleRoutes() []route {
 		s.consolePost("/console/floors/impact", c.FloorImpact, staff.WriteFloor, ""),
 		s.consolePost("/console/floors/propose", c.FloorPropose, staff.WriteFloor, ""),
 		s.consoleGet("/console/renegotiations", c.RenegotiationList, staff.ReadBusiness, ""),
+
+		s.publicGet("/apply", w.Form),
+		s.publicPost("/apply", w.Apply, exchange.MediaForm, applyBody),
+		s.publicGet("/apply/:id/:token", w.Status),
+		s.publicGet("/apply/:id/:token/edit", w.EditForm),
+		s.publicPost("/apply/:id/:token/edit", w.Edit, exchange.MediaForm, applyBody),
+		s.publicPost("/apply/:id/:token/files", w.Upload, exchange.MediaUpload, oneFileBody),
+		s.publicPost("/apply/:id/:token/files/:item/remove", w.RemoveFile, exchange.MediaForm, smallBody),
+		s.publicPost("/apply/:id/:token/move", w.Move, exchange.MediaForm, smallBody),
+
+		s.consoleGet("/console/applications", c.ApplicationList, staff.ReadBusiness, ""),
+		s.consolePost("/console/applications", c.ApplicationCreate, staff.WriteApplication, ""),
+		s.consoleGet("/console/applications/new", c.ApplicationNew, staff.WriteApplication, ""),
+		s.consoleGet("/console/applications/:id", c.ApplicationShow, staff.ReadBusiness, "application"),
+		s.consoleGet("/console/applications/:id/edit", c.ApplicationEditForm, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/edit", c.ApplicationEdit, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/move", c.ApplicationMove, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/accept", c.ApplicationAccept, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/checks", c.ApplicationCheck, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/link", c.ApplicationLink, staff.WriteApplication, "application"),
+		s.consoleUpload("/console/applications/:id/visits", c.ApplicationVisit, staff.WriteApplication, "application"),
+		s.consoleUpload("/console/applications/:id/files", c.ApplicationFile, staff.WriteApplication, "application"),
+		s.consolePost("/console/applications/:id/files/:item/remove", c.ApplicationFileRemove, staff.WriteApplication, "application"),
+		s.consoleGet("/console/files/:id", c.File, staff.ReadBusiness, "file"),
+		s.consoleGet("/console/files/:id/image", c.FileImage, staff.ReadBusiness, "file"),
+		s.consoleGet("/console/merchants", c.MerchantList, staff.ReadBusiness, ""),
+		s.consoleGet("/console/merchants/:id", c.MerchantShow, staff.ReadBusiness, "merchant"),
+		s.consoleGet("/console/merchants/:id/details", c.MerchantDetailsForm, staff.WriteApplication, "merchant"),
+		s.consolePost("/console/merchants/:id/details", c.MerchantDetails, staff.WriteApplication, "merchant"),
 
 		s.consoleGet("/console/exits", c.ExitList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/contracts/:id/exit", c.ExitForm, staff.ReadBusiness, "contract"),

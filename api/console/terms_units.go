@@ -32,6 +32,7 @@ var (
 	yuanText = regexp.MustCompile(`^([0-9]{1,9})(?:\.([0-9]{1,2}))?元?$`)
 	zheText  = regexp.MustCompile(`^([0-9])(?:\.([0-9]{1,3}))?折?$`)
 	fullZhe  = regexp.MustCompile(`^[0-9]{2,3}折?$`)
+	qtyText  = regexp.MustCompile(`^([0-9]{1,7})(?:\.([0-9]{1,3}))?$`)
 	partText = regexp.MustCompile(`^([0-9]{1,3})(?:\.([0-9]{1,2}))?%?$`)
 )
 

@@ -9,6 +9,7 @@ import { enhance } from "./kit.js";
 // a function start(element).
 const parts = [
   ["data-chart", () => import("./chart.js")],
+  ["data-terms-check", () => import("./terms.js")],
 ];
 
 function start(root) {
