@@ -40,6 +40,8 @@ func commands() []command {
 		{"card", "code|codes|printed|lost|found|… NUMBER", "codes and the life of a card", modeTool, runCard, cardUsage},
 		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal, terminalUsage},
 		{"contract", "list|suspend|resume|end …", "find, stop or end a contract", modeTool, runContract, contractUsage},
+		{"staff", "create|reset|list|roles …", "accounts, for the first operator of a fresh installation", modeTool, runStaff, staffUsage},
+		{"audit", "verify [--head SEQ:HASH]", "prove that the event log is what was written", modeTool, runAudit, auditUsage},
 		{"demo", "outlets|cards [--count N]", "what the demo data holds", modeTool, runDemo, demoUsage},
 		{"simulate", "--url URL --rate N …", "play tills against a running service", modeTool, runSimulate, simulateUsage},
 	}

@@ -67,6 +67,7 @@ CREATE TABLE staff_devices (
     used_at  timestamptz NOT NULL,
     PRIMARY KEY (hash, staff_id)
 );
+CREATE INDEX staff_devices_staff ON staff_devices (staff_id);
 
 -- staff_attempts counts wrong guesses by subject (a hash: it holds no login and
 -- no address) in a window that begins at since.

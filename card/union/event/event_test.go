@@ -107,7 +107,7 @@ func TestAppendOnly(t *testing.T) {
 	if err := event.Record(ctx, tx, "cli:root", "test", "card:1", "why", nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{`UPDATE events SET reason = 'other'`, `DELETE FROM events`, `TRUNCATE events`} {
+	for _, sql := range []string{`UPDATE events SET reason = 'other'`, `DELETE FROM events`, `TRUNCATE events CASCADE`} {
 		save, err := tx.Begin(ctx)
 		if err != nil {
 			t.Fatal(err)

@@ -62,3 +62,6 @@ var rights = map[Role][]Right{
 func (r Role) May(right Right) bool {
 	return right == SignedIn || slices.Contains(rights[r], right)
 }
+
+// Rights lists what the role may do besides what everybody may.
+func (r Role) Rights() []Right { return slices.Clone(rights[r]) }
