@@ -113,7 +113,7 @@ func (c *Contracts) standing(ctx context.Context, tx pgx.Tx, contract int64, loc
 	object := contractObject(contract)
 	s := &Standing{}
 	var err error
-	if s.Approved, err = c.approval(ctx, tx, object, lock); err != nil {
+	if s.Approved, err = c.approval(ctx, tx, object, lock); err != nil && !errors.Is(err, merchant.ErrNotFound) {
 		return nil, err
 	}
 	if s.Contract, err = merchant.NewStore(tx, c.clock).Contract(ctx, contract); err != nil {
@@ -144,7 +144,7 @@ func (c *Contracts) standing(ctx context.Context, tx pgx.Tx, contract int64, loc
 		}
 	}
 	if s.Approved != nil {
-		if s.Signature, err = readSignature(ctx, tx, s.Approved.ID); err != nil {
+		if s.Signature, err = readSignature(ctx, tx, s.Approved.ID); err != nil && !errors.Is(err, merchant.ErrNotFound) {
 			return nil, err
 		}
 	}
@@ -152,13 +152,13 @@ func (c *Contracts) standing(ctx context.Context, tx pgx.Tx, contract int64, loc
 	return s, nil
 }
 
-// approval reads the newest approval to publish a contract's Terms, nil if there
-// is none or it has been carried out.
+// approval reads the newest approval to publish a contract's Terms;
+// merchant.ErrNotFound if there is none or it has been carried out.
 func (c *Contracts) approval(ctx context.Context, tx pgx.Tx, object, lock string) (*Proposal, error) {
 	p, err := c.proposals.one(ctx, tx, ` WHERE p.id = (SELECT max(id) FROM proposals
 		WHERE kind = $1 AND object = $2 AND state = 'approved')`+lock, TermsKind, object)
-	if errors.Is(err, merchant.ErrNotFound) || err == nil && !p.CarriedAt.IsZero() {
-		return nil, nil //nolint:nilnil // no approval is an answer, as the comment says
+	if err == nil && !p.CarriedAt.IsZero() {
+		return nil, merchant.ErrNotFound
 	}
 	return p, err
 }
@@ -190,7 +190,7 @@ func readSignature(ctx context.Context, tx pgx.Tx, proposal int64) (*Signature, 
 		WHERE g.proposal_id = $1 AND f.removed_at IS NULL ORDER BY g.id DESC LIMIT 1`, proposal).
 		Scan(&s.ID, &s.FileID, &s.FileName, &sum, &s.Staff, &s.At)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // not signed yet: Standing says so by nil
+		return nil, merchant.ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("signing: signature: %w", err)

@@ -78,6 +78,9 @@ func (w *world) union(kind, name string, parent int64, division int) (id int64) 
 func (w *world) account(union int64, roles ...staff.Role) *staff.Account {
 	w.t.Helper()
 	a := &staff.Account{Login: fmt.Sprintf("u%d", rand.Int64N(1<<40)), Name: "王小明", UnionID: union, Roles: roles}
+	if roles == nil {
+		roles = []staff.Role{}
+	}
 	w.one(&a.ID, `INSERT INTO staff (login, name, union_id, roles, password, password_at, created_at)
 		VALUES ($1, $2, $3, $4, 'x', $5, $5) RETURNING id`, a.Login, a.Name, union, roles, noon)
 	w.one(&a.Path, `SELECT path FROM unions WHERE id = $1`, union)

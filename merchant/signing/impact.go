@@ -174,7 +174,10 @@ func (w *Impacts) Run(ctx context.Context) error {
 // reports whether there was one.
 func (w *Impacts) Work(ctx context.Context) (did bool, err error) {
 	i, attempt, err := w.claim(ctx)
-	if err != nil || i == nil {
+	if errors.Is(err, merchant.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	if attempt > impactAttempts {
@@ -187,7 +190,7 @@ func (w *Impacts) Work(ctx context.Context) (did bool, err error) {
 	return true, w.finish(ctx, i.ID, attempt, func(tx pgx.Tx) error { return w.write(ctx, tx, i, found) })
 }
 
-// claim takes one impact list that nobody holds.
+// claim takes one impact list that nobody holds; merchant.ErrNotFound without one.
 func (w *Impacts) claim(ctx context.Context) (*Impact, int, error) {
 	var id int64
 	var attempt int
@@ -196,7 +199,7 @@ func (w *Impacts) claim(ctx context.Context) (*Impact, int, error) {
 		WHERE id = (SELECT id FROM floor_impacts WHERE state = 'queued' OR state = 'running' AND lease_until < clock_timestamp()
 			ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id, attempts`, impactLease).Scan(&id, &attempt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, 0, nil
+		return nil, 0, merchant.ErrNotFound
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("signing: claim impact: %w", err)

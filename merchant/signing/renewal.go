@@ -75,7 +75,10 @@ func (c *Contracts) Renew(ctx context.Context, a *staff.Account, contract int64,
 		}
 		return c.copyTerms(ctx, tx, by, contract, id)
 	})
-	return id, err
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
 }
 
 // copyTerms puts the last published Terms of one contract into another's draft.
