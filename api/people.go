@@ -10,6 +10,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/open"
 	"unioncard/api/page"
+	"unioncard/api/portal"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 )
@@ -18,6 +19,7 @@ import (
 type People struct {
 	Console *console.Handlers
 	Open    *open.Handlers // the public directory
+	Portal  *portal.Handlers
 	Pages   *page.Renderer
 	Assets  *page.Assets
 	// Session returns who is signed in with a session's token, as the database

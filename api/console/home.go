@@ -21,6 +21,7 @@ type WorkItem struct {
 // returns nothing for who could not do the work.
 func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error) {
 	return []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error){
+		h.workApplications,
 		h.workContracts,
 		h.workExits,
 		h.workTerminals,

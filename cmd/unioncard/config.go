@@ -36,6 +36,7 @@ type Config struct {
 	DatabaseURL string // secret; in serve and migrate
 	RedisURL    string // secret; "" on a single node
 	KeyringFile string // "" in run: keyring.json in Data
+	FilesDir    string // of uploads; "": see filesDir
 
 	LogLevel        slog.Level
 	FeedMaxAge      time.Duration // past this age of the view nothing is sold

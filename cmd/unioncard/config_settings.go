@@ -64,6 +64,8 @@ func settings() []setting {
 			func(c *Config) *string { return &c.RedisURL }, checkRedisURL), "REDIS_URL"),
 		text("keyring-file", "", nodes|modeTool, "file with the master keys; with run, keyring.json in the data directory",
 			func(c *Config) *string { return &c.KeyringFile }, anyText),
+		text("files-dir", "", nodes, "directory for uploads, one for all nodes; without it, files in the data directory, or beside the keyring",
+			func(c *Config) *string { return &c.FilesDir }, anyText),
 		{flag: "log-level", modes: all, preset: "info", usage: "debug, info, warn or error",
 			set: func(c *Config, v string) error { return parseLevel(v, &c.LogLevel) },
 			get: func(c Config) string { return strings.ToLower(c.LogLevel.String()) }},

@@ -51,6 +51,15 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			return 0, err // every minute, all day: not worth a line in the log
 		}},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
+		{"delete applications never sent", n.applied.Prune},
+		{"delete uploads that nothing names", func(ctx context.Context) (int64, error) {
+			const onceAnHour = 17 // minute; it walks the whole directory
+			if time.Now().Minute() != onceAnHour {
+				return 0, nil
+			}
+			gone, err := n.files.Sweep(ctx)
+			return int64(gone), err
+		}},
 		{"prune sign-ins", n.accounts.Prune},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}

@@ -25,7 +25,9 @@ import (
 	"unioncard/card/feed"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/application"
 	"unioncard/merchant/exit"
+	"unioncard/merchant/file"
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
 	"unioncard/settlement/purchase"
@@ -46,6 +48,8 @@ type node struct {
 	committer *purchase.Committer
 	desk      *purchase.Desk
 	merchants *merchant.Store
+	files     *file.Store
+	applied   *application.Store
 	accounts  *staff.Store
 	fleet     *fleet.Signs
 	exits     *exit.Store

@@ -8,9 +8,11 @@ import (
 	"unioncard/api"
 	"unioncard/api/console"
 	"unioncard/api/page"
+	"unioncard/api/portal"
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
+	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/settlement/report"
 	"unioncard/web"
@@ -29,18 +31,24 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.files, n.applied, err = newApplications(n.pool, n.cfg, n.keyring, clock); err != nil {
+		return nil, err
+	}
 	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
+	taking := intake.New(n.pool, clock, n.applied)
 	n.exits = exit.New(n.pool, clock, exit.ProposalGate{})
-	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock))})
+	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock), []signing.Kind{taking.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
+			Intake: taking, Applications: n.applied, Files: n.files,
 			Signing: proposals, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock),
 			Clock:   clock, Logger: n.log,
 		}),
 		Open:    n.openPages(pages, clock),
+		Portal:  portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
 		Pages:   pages,
 		Assets:  assets,
 		Session: n.accounts.BySession,

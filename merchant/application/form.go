@@ -155,3 +155,19 @@ func PlaceName(code int32) string {
 	}
 	return city + name
 }
+
+// Offices lists the divisions with a union of their own in a territory, for lists
+// to be narrowed by, in the order of the tree.
+func (s *Store) Offices(ctx context.Context, scope string) ([]Place, error) {
+	here, err := offices(ctx, s.DB, `starts_with(path, $1)`, scope)
+	if err != nil {
+		return nil, err
+	}
+	var places []Place
+	for _, d := range union.Divisions() {
+		if slices.ContainsFunc(here, func(o office) bool { return o.division == d.Code }) {
+			places = append(places, Place{Code: d.Code, Name: d.Name})
+		}
+	}
+	return places, nil
+}

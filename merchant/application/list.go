@@ -85,9 +85,9 @@ func (s *Store) Waiting(ctx context.Context, officeID int64) (w Waiting, err err
 	return w, nil
 }
 
-// draftLife is how long a public draft that was never sent is kept, personal
+// DraftLife is how long a public draft that was never sent is kept, personal
 // values and all.
-const draftLife = 7 * 24 * time.Hour
+const DraftLife = 7 * 24 * time.Hour
 
 // Prune deletes drafts of the public form that nobody sent within a week, with
 // their files' rows, and returns how many. The drafts' row locks keep it apart
@@ -95,7 +95,7 @@ const draftLife = 7 * 24 * time.Hour
 func (s *Store) Prune(ctx context.Context) (n int64, err error) {
 	err = s.change(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM applications WHERE source = 'public' AND submitted_at IS NULL
-			AND updated_at < $1 ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED`, s.Clock().Add(-draftLife))
+			AND updated_at < $1 ORDER BY id LIMIT 1000 FOR UPDATE SKIP LOCKED`, s.Clock().Add(-DraftLife))
 		if err != nil {
 			return err
 		}

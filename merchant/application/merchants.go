@@ -107,6 +107,9 @@ type HeldContract struct {
 	FloorClause bool
 }
 
+// LastDay is a moment of the contract's last day.
+func (c HeldContract) LastDay() time.Time { return c.Until.Add(-time.Second) }
+
 // HeldTerminal is a device of a merchant.
 type HeldTerminal struct {
 	ID        int64

@@ -25,7 +25,7 @@ func openDisk(dir string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{abs}, os.MkdirAll(abs, 0o700)
+	return &disk{abs}, nil
 }
 
 func (d *disk) path(sum [32]byte) string {

@@ -25,7 +25,7 @@ type Store struct {
 // Options is what a Store works on.
 type Options struct {
 	DB  merchant.DB
-	Dir string // made if absent; several nodes must share it
+	Dir string // made with the first upload; several nodes must share it
 	// Clock is what Sweep measures age by.
 	Clock func() time.Time
 }
