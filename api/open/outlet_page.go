@@ -16,7 +16,8 @@ type outletPage struct {
 	page.Frame
 	Outlet    *directory.Entry
 	Lifted    []directory.Offer // of the province's floors that lift the contract
-	Where     string
+	Where     string // its whole address
+	Area      string // its city and county
 	Office    string
 	Last      time.Time // the last day of the contract
 	Sign      directory.Sign
@@ -35,7 +36,7 @@ func (h *Handlers) OutletPage(x *exchange.Exchange) error {
 	}
 	p := &outletPage{
 		Frame: page.Frame{Title: e.Name, Active: "directory", Crumbs: []page.Crumb{{Title: "优惠商家", URL: "/"}}},
-		Where: h.where(e), Outlet: e, Last: e.Until.Add(-time.Second),
+		Where: h.where(e), Area: h.area(e), Outlet: e, Last: e.Until.Add(-time.Second),
 		Sign: h.Signs.Of(e), Silent: h.Signs.Silent(e.MerchantID),
 		Canonical: h.base(x) + "/outlets/" + strconv.FormatInt(e.ID, 10),
 	}
@@ -49,7 +50,7 @@ func (h *Handlers) OutletPage(x *exchange.Exchange) error {
 		p.Crumbs = append(p.Crumbs, page.Crumb{Title: city, URL: "/outlets?city=" + strconv.Itoa(int(e.City))})
 	}
 	p.Same = h.same(e)
-	p.Summary = p.Where + " " + e.Name + "："
+	p.Summary = p.Area + " " + e.Name + "："
 	for i := range e.Offers.List {
 		if i < 3 {
 			p.Summary += short(&e.Offers.List[i]) + "；"
@@ -123,7 +124,7 @@ func newLinkedData(p *outletPage) linkedData {
 	e := p.Outlet
 	d := linkedData{
 		Context: "https://schema.org", Type: "LocalBusiness", ID: p.Canonical, URL: p.Canonical, Name: e.Name,
-		Address: address{Type: "PostalAddress", Country: "CN", Region: "河南省", City: p.Where, Street: e.Address},
+		Address: address{Type: "PostalAddress", Country: "CN", Region: "河南省", City: p.Area, Street: e.Address},
 	}
 	if e.Placed {
 		at := directory.ToWGS84(e.Place)

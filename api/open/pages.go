@@ -237,13 +237,22 @@ func (h *Handlers) row(hit *directory.Hit) row {
 	return r
 }
 
-// where is a city and county as one writes them in an address.
+// where is an address with its city and county, which many addresses already
+// begin with.
 func (h *Handlers) where(e *directory.Entry) string {
 	city, county := h.divisions.name(e.City), ""
 	if e.Territory != e.City {
 		county = h.divisions.name(e.Territory)
 	}
-	return city + county
+	street := strings.TrimPrefix(strings.TrimPrefix(e.Address, "河南省"), city)
+	return city + county + strings.TrimPrefix(street, county)
+}
+
+// area is an outlet's city and county.
+func (h *Handlers) area(e *directory.Entry) string {
+	bare := *e
+	bare.Address = ""
+	return h.where(&bare)
 }
 
 // metres writes a distance as people say it.
