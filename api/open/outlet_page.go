@@ -16,8 +16,8 @@ type outletPage struct {
 	page.Frame
 	Outlet    *directory.Entry
 	Lifted    []directory.Offer // of the province's floors that lift the contract
-	Where     string // its whole address
-	Area      string // its city and county
+	Where     string            // its whole address
+	Area      string            // its city and county
 	Office    string
 	Last      time.Time // the last day of the contract
 	Sign      directory.Sign
