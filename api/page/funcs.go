@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ func (r *Renderer) funcs() template.FuncMap {
 		"field":    NewField,
 		"fieldid":  fieldID,
 		"dict":     dict,
+		"opt":      opt,
 		"list":     func(values ...any) []any { return values },
 		"may":      func(a *staff.Account, right string) bool { return a != nil && a.May(staff.Right(right)) },
 		"add":      func(a, b int) int { return a + b },
@@ -147,6 +149,22 @@ func dict(pairs ...any) (map[string]any, error) {
 		m[name] = pairs[i+1]
 	}
 	return m, nil
+}
+
+// opt is a value that may be left out of what a part gets: a dict's entry or a
+// struct's field of that name, "" without it.
+func opt(from any, name string) any {
+	if m, ok := from.(map[string]any); ok {
+		if v, ok := m[name]; ok {
+			return v
+		}
+		return ""
+	}
+	v := reflect.Indirect(reflect.ValueOf(from))
+	if v.Kind() != reflect.Struct || !v.FieldByName(name).IsValid() {
+		return ""
+	}
+	return v.FieldByName(name).Interface()
 }
 
 // yes writes a truth as a word.

@@ -48,6 +48,9 @@ func NewRenderer(templates fs.FS, assets *Assets, clock func() time.Time) (*Rend
 	if err != nil {
 		return nil, err
 	}
+	if err := r.oneNameAPart(templates); err != nil {
+		return nil, err
+	}
 	for _, file := range files {
 		audience := path.Base(path.Dir(file))
 		if audience == "layout" || audience == "part" {
@@ -61,6 +64,30 @@ func NewRenderer(templates fs.FS, assets *Assets, clock func() time.Time) (*Rend
 		r.pages[audience+"/"+strings.TrimSuffix(path.Base(file), ".html")] = t
 	}
 	return r, nil
+}
+
+// oneNameAPart refuses two parts of one name: the later file would silently take
+// the other's place on every page.
+func (r *Renderer) oneNameAPart(templates fs.FS) error {
+	files, err := fs.Glob(templates, "templates/part/*.html")
+	if err != nil {
+		return err
+	}
+	from := map[string]string{}
+	for _, file := range files {
+		t, err := template.New("").Funcs(r.funcs()).ParseFS(templates, file)
+		if err != nil {
+			return fmt.Errorf("page.NewRenderer: %w", err)
+		}
+		for _, part := range t.Templates() {
+			name := part.Name()
+			if other, taken := from[name]; taken && name != "" {
+				return fmt.Errorf("page.NewRenderer: the part %q is defined in %s and in %s", name, other, file)
+			}
+			from[name] = file
+		}
+	}
+	return nil
 }
 
 // Page answers with a page, "console/home", in its audience's layout.

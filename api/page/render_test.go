@@ -108,6 +108,36 @@ func TestRealTemplates(t *testing.T) {
 	}
 }
 
+// TestPartsOfOneName: two parts of one name would show one on the other's pages.
+func TestPartsOfOneName(t *testing.T) {
+	t.Parallel()
+	files := layoutWith(t, "console/x.html", `{{define "content"}}{{end}}`)
+	files["templates/part/zz.html"] = &fstest.MapFile{Data: []byte(`{{define "badge"}}other{{end}}`)}
+	if _, err := page.NewRenderer(files, &page.Assets{}, time.Now); err == nil || !strings.Contains(err.Error(), `"badge"`) {
+		t.Errorf("two parts called badge: %v", err)
+	}
+}
+
+// TestParts: what may be left out may be left out.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	for template, want := range map[string]string{
+		`{{template "facts" (list (dict "Term" "地址" "Text" "A") (dict "Term" "电话" "Text" "") (dict "Term" "商家" "Text" "B" "URL" "/b"))}}`: `<dl class="facts"><dt>地址</dt><dd>A</dd><dt>电话</dt><dd>—</dd><dt>商家</dt><dd><a href="/b">B</a></dd></dl>`,
+		`{{template "empty" "还没有。"}}`:                                                                             `<div class="empty-plain"><p>还没有。</p></div>`,
+		`{{template "empty" (dict "Text" "还没有。")}}`:                                                               `<div class="empty-plain"><p>还没有。</p></div>`,
+		`{{template "empty" (dict "Text" "还没有。" "URL" "/n" "Action" "新建")}}`:                                      `<p>还没有。</p><a class="btn btn-primary" href="/n">新建</a></div>`,
+		`{{template "tabs" (list (dict "Title" "概况" "URL" "/a" "Current" true) (dict "Title" "日志" "URL" "/b"))}}`: `<a href="/a" aria-current="page">概况</a><a href="/b">日志</a>`,
+		`{{template "steps" (dict "Steps" (list "一" "二" "三") "At" 1)}}`:                                           `<li class="done">一</li><li aria-current="step">二</li><li>三</li>`,
+		`{{template "badge" (badge "active")}}`:                                                                   `<span class="badge is-good">有效</span>`,
+		`{{template "chart" (dict "Chart" (dict "kind" "days") "Label" "图")}}`:                                    `data-chart="{&#34;kind&#34;:&#34;days&#34;}"`,
+	} {
+		r := renderer(t, layoutWith(t, "console/x.html", `{{define "content"}}`+template+`{{end}}`))
+		if html := show(t, r, "console/x", &testPage{Frame: page.Frame{Title: "x"}}).Body.String(); !strings.Contains(html, want) {
+			t.Errorf("%s gives not %s but\n%s", template, want, html)
+		}
+	}
+}
+
 func TestFrame(t *testing.T) {
 	t.Parallel()
 	r := renderer(t, layoutWith(t, "console/x.html", `{{define "content"}}<p>{{.Data}}</p>{{end}}`))

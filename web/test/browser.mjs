@@ -23,8 +23,8 @@ export async function open(base) {
     const page = await context.newPage();
     const note = (fault) => faults.push({ page: page.url(), fault });
     page.on("console", (m) => {
-      // A refused form (422) and a page that is not there (404) are answers, which Chromium logs.
-      if (m.type() === "error" && !/status of 4\d\d/.test(m.text())) note(`console: ${m.text()}`);
+      // Chromium logs every answer of 4xx and 5xx; those of 5xx are noted below.
+      if (m.type() === "error" && !/^Failed to load resource/.test(m.text())) note(`console: ${m.text()}`);
     });
     page.on("pageerror", (e) => note(`script: ${e.message}`));
     page.on("response", (r) => r.status() >= 500 && note(`${r.status()} from ${r.url()}`));

@@ -124,8 +124,10 @@ async function keyboard(page, url) {
       return true;
     });
     stops.forEach((e, i) => e.setAttribute("data-stop", String(i)));
-    document.activeElement?.blur();
-    window.getSelection()?.removeAllRanges();
+    // Start from the top, wherever the page itself put the focus.
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute("tabindex");
     return stops.length;
   });
   const reached = new Set();
