@@ -50,6 +50,7 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			_, err := report.NewStore(n.pool, time.Now).Roll(ctx)
 			return 0, err // every minute, all day: not worth a line in the log
 		}},
+		{"remind of renewals and renegotiations", func(ctx context.Context) (int64, error) { return n.contracts.Remind(ctx, time.Now()) }},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
 		{"delete applications never sent", n.applied.Prune},
 		{"delete uploads that nothing names", func(ctx context.Context) (int64, error) {

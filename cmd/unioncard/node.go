@@ -53,6 +53,7 @@ type node struct {
 	accounts  *staff.Store
 	fleet     *fleet.Signs
 	exits     *exit.Store
+	contracts *signing.Contracts
 	impacts   *signing.Impacts // finds what floors would leave below
 	listing   *listing
 	shared    []part // what shares the guess budgets and bindings; none without Redis

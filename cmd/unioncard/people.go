@@ -39,11 +39,12 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	n.exits = exit.New(n.pool, clock, exit.ProposalGate{})
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock), []signing.Kind{taking.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
+	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
 			Intake: taking, Applications: n.applied, Files: n.files,
-			Signing: proposals, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
+			Signing: proposals, Contracts: n.contracts, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock),
 			Clock:   clock, Logger: n.log,
 		}),
