@@ -68,7 +68,7 @@ func (e *TermsEditor) OfferForm(x *exchange.Exchange) error {
 		values = offerValues(canonicalOffer(doc, at))
 	} else {
 		kind := x.Query("kind")
-		if kindName(kind) == kind {
+		if offerKindName(kind) == kind {
 			return exchange.ErrNoRoute
 		}
 		values.Set("kind", kind)

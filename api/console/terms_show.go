@@ -50,7 +50,7 @@ func offerKinds() []offerKind {
 	}
 }
 
-func kindName(kind string) string {
+func offerKindName(kind string) string {
 	for _, k := range offerKinds() {
 		if k.Kind == kind {
 			return k.Name
@@ -87,7 +87,7 @@ func (e *TermsEditor) show(x *exchange.Exchange, s *termsSubject, conflict *conf
 	p := &termsPage{Frame: s.frame("优惠条件：" + s.Name()), S: s, Kinds: offerKinds(), Verdict: verdict,
 		Conflict: conflict, Form: refused, Goods: s.goods()}
 	for i, o := range doc.Offers {
-		p.Offers = append(p.Offers, offerView{ID: o.ID, Title: o.Title, Kind: kindName(o.Benefit.Kind), Words: s.names.Words(o),
+		p.Offers = append(p.Offers, offerView{ID: o.ID, Title: o.Title, Kind: offerKindName(o.Benefit.Kind), Words: s.names.Words(o),
 			First: i == 0, Last: i+1 == len(doc.Offers), Stacked: o.Stack > 0})
 	}
 	p.Trial = s.trial(query, doc)
