@@ -58,7 +58,7 @@ func runLocal(ctx context.Context, p *program, args []string) (err error) {
 		return err
 	}
 	if cfg.Demo {
-		if err := loadDemo(ctx, pool, log); err != nil {
+		if err := loadDemo(ctx, cfg, pool, keyring, log); err != nil {
 			return err
 		}
 	}
@@ -167,10 +167,18 @@ func ownKeyring(ctx context.Context, pool *pgxpool.Pool, file string) (*card.Key
 }
 
 // loadDemo fills an empty database and says how long it took.
-func loadDemo(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card.Keyring, log *slog.Logger) error {
 	began := time.Now()
 	loaded, err := demo.Load(ctx, pool, began)
 	if err != nil {
+		return err
+	}
+	_, applications, err := newApplications(pool, cfg, keyring, time.Now)
+	if err != nil {
+		return err
+	}
+	people := demo.People{Pool: pool, Staff: newStaff(pool, cfg, keyring, time.Now), Applications: applications}
+	if err := demo.LoadPeople(ctx, people); err != nil {
 		return err
 	}
 	if loaded {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
+	"unioncard/cmd/unioncard/demo"
 	"unioncard/merchant"
 )
 
@@ -44,6 +46,20 @@ unioncard 演示已启动 / the demonstration is running
   会员码 code now     bin/unioncard card code %d --data %s
   更多 more           bin/unioncard demo outlets|cards --data %s
 
-`, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"), number, number, n.cfg.Data, n.cfg.Data)
+  公开目录 directory  http://%s/
+  入网申请 apply      http://%s/apply
+  管理台 console      http://%s/console     密码 password of all: %s
+%s
+`, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"), number, number, n.cfg.Data, n.cfg.Data,
+		api, api, api, demo.Password, logins())
 	return err
+}
+
+// logins lists the demonstration's accounts, a line each.
+func logins() string {
+	var b strings.Builder
+	for _, l := range demo.Logins() {
+		fmt.Fprintf(&b, "    %-12s %s %s\n", l.Login, l.Name, l.About)
+	}
+	return b.String()
 }

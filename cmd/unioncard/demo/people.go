@@ -1,0 +1,132 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"unioncard/card/union/staff"
+	"unioncard/merchant"
+	"unioncard/merchant/application"
+)
+
+// Password is every demonstration account's. It opens nothing but invented data:
+// --demo loads only into an empty database.
+const Password = "Yuka-2026-demo"
+
+// Login is an account of the demonstration.
+type Login struct {
+	Login, Name string
+	division    int32
+	roles       []staff.Role
+	About       string // what it is for, in Chinese
+}
+
+// Logins lists the demonstration's accounts: two people an office, so that one
+// proposes and the other approves.
+func Logins() []Login {
+	const province, zhengzhou, jinshui = 410000, 410100, 410105
+	return []Login{
+		{"jinshui1", "赵晓红", jinshui, []staff.Role{staff.Negotiator, staff.TerminalManager}, "金水区总工会 签约专员、终端管理员"},
+		{"jinshui2", "钱志强", jinshui, []staff.Role{staff.Approver}, "金水区总工会 审批人"},
+		{"zhengzhou1", "孙丽", zhengzhou, []staff.Role{staff.Negotiator, staff.TerminalManager}, "郑州市总工会 签约专员、终端管理员"},
+		{"zhengzhou2", "李建军", zhengzhou, []staff.Role{staff.Approver}, "郑州市总工会 审批人"},
+		{"henan1", "周敏", province, []staff.Role{staff.Negotiator, staff.TerminalManager}, "省总工会 签约专员（底线条件）"},
+		{"henan2", "吴国华", province, []staff.Role{staff.Approver}, "省总工会 审批人"},
+		{"shenji", "郑娟", province, []staff.Role{staff.Auditor}, "省总工会 审计员"},
+		{"admin", "王伟", province, []staff.Role{staff.Operator}, "省总工会 系统管理员（账号）"},
+	}
+}
+
+// People is what LoadPeople works with.
+type People struct {
+	Pool         *pgxpool.Pool
+	Staff        *staff.Store
+	Applications *application.Store
+}
+
+// LoadPeople adds the demonstration's accounts, and applications in several
+// states at one county's office. A database that has them is left as it is.
+func LoadPeople(ctx context.Context, p People) error {
+	accounts := map[string]*staff.Account{}
+	for _, l := range Logins() {
+		a, err := p.account(ctx, l)
+		if err != nil {
+			return fmt.Errorf("demo: account %s: %w", l.Login, err)
+		}
+		accounts[l.Login] = a
+	}
+	var have bool
+	if err := p.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM applications)`).Scan(&have); err != nil || have {
+		return err
+	}
+	clerk := accounts["jinshui1"]
+	for i, name := range []string{"郑州市金水区福满堂餐饮店", "郑州百草大药房有限公司", "河南星光影城管理有限公司", "郑州顺达加油站有限公司"} {
+		if err := p.application(ctx, clerk, i, name); err != nil {
+			return fmt.Errorf("demo: application %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// account finds an account of the demonstration, or makes it.
+func (p *People) account(ctx context.Context, l Login) (*staff.Account, error) {
+	a := &staff.Account{Login: l.Login, Name: l.Name, Roles: l.roles}
+	err := p.Pool.QueryRow(ctx, `SELECT id, path, name FROM unions WHERE division = $1`, l.division).Scan(&a.UnionID, &a.Path, &a.Union)
+	if err != nil {
+		return nil, err
+	}
+	err = p.Pool.QueryRow(ctx, `SELECT id FROM staff WHERE login = $1`, l.Login).Scan(&a.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		a.ID, err = p.Staff.Create(ctx, staff.By{Actor: actor, Reason: reason},
+			staff.NewAccount{Login: l.Login, Name: l.Name, UnionID: a.UnionID, Roles: l.roles, Password: Password})
+	}
+	return a, err
+}
+
+// application enters one of four: a draft, one submitted, one in review, one
+// returned.
+func (p *People) application(ctx context.Context, clerk *staff.Account, i int, name string) error {
+	trades := []merchant.Trade{merchant.TradeCatering, merchant.TradeHealth, merchant.TradeLeisure, merchant.TradeTransport}
+	lon, lat := 113.66+float64(i)*0.01, 34.78
+	doc := application.Document{
+		Code: demoCode(i), LegalName: name, Trade: trades[i],
+		Contact: application.Contact{LegalRep: "示例法人", Name: "示例联系人", Phone: fmt.Sprintf("1380000000%d", i)},
+		Outlets: []application.Outlet{{Name: name + "花园路店", Address: fmt.Sprintf("郑州市金水区花园路%d号", 10+i), Territory: 410105, Lon: &lon, Lat: &lat}},
+	}
+	id, err := p.Applications.Enter(ctx, clerk, reason, doc)
+	if err != nil {
+		return err
+	}
+	by := merchant.By{Actor: fmt.Sprintf("staff:%d", clerk.ID), Reason: reason}
+	moves := [][]string{{}, {"submit"}, {"submit", "take"}, {"submit", "return"}}[i]
+	for _, move := range moves {
+		a, err := p.Applications.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		fix := ""
+		if move == "return" {
+			fix = "请补充营业执照和门店照片。"
+		}
+		if err := p.Applications.Move(ctx, by, id, a.Version, move, fix, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// demoCode is an invented unified social credit code with its right check
+// character (GB 32100-2015).
+func demoCode(i int) string {
+	body := fmt.Sprintf("91410105MA9DEM%03d", i+1)
+	for _, c := range "0123456789ABCDEFGHJKLMNPQRTUWXY" {
+		if code := body + string(c); application.ValidCode(code) {
+			return code
+		}
+	}
+	return body
+}
