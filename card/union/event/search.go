@@ -19,7 +19,7 @@ type Filter struct {
 	Scope string
 	All   bool
 
-	StaffID     int64  // who did it
+	Who         string // who did it: an account's login, or a part of its name
 	Kind        string // of the object
 	ObjectID    string
 	Action      string    // whole, or up to a '.': "contract" finds "contract.end"
@@ -64,11 +64,11 @@ func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
 		FROM events e JOIN event_chain c ON c.event_id = e.id
 		LEFT JOIN staff st ON e.actor = 'staff:' || st.id
 		WHERE `+beside+` AND `+scope+`
-			AND ($3 = '' OR e.actor = $3) AND ($4 = '' OR e.object_kind = $4) AND ($5 = '' OR e.object_id = $5)
+			AND ($3 = '' OR e.actor IN (SELECT 'staff:' || w.id FROM staff w WHERE w.login = lower($3) OR strpos(w.name, $3) > 0)) AND ($4 = '' OR e.object_kind = $4) AND ($5 = '' OR e.object_id = $5)
 			AND ($6 = '' OR e.action = $6 OR starts_with(e.action, $6 || '.'))
 			AND ($7::timestamptz IS NULL OR e.at >= $7) AND ($8::timestamptz IS NULL OR e.at < $8)
 		ORDER BY e.id `+order+` LIMIT $9`,
-		f.Mark, f.Scope, actorOf(f.StaffID), f.Kind, f.ObjectID, f.Action, moment(f.From), moment(f.Until), f.Limit)
+		f.Mark, f.Scope, f.Who, f.Kind, f.ObjectID, f.Action, moment(f.From), moment(f.Until), f.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("event.Search: %w", err)
 	}
@@ -80,13 +80,6 @@ func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
 		found[i].hide()
 	}
 	return found, nil
-}
-
-func actorOf(staffID int64) string {
-	if staffID == 0 {
-		return ""
-	}
-	return fmt.Sprintf("staff:%d", staffID)
 }
 
 func moment(t time.Time) *time.Time {

@@ -1,0 +1,110 @@
+package console
+
+import (
+	"strings"
+
+	"unioncard/api/page"
+	"unioncard/card/union/event"
+)
+
+// kindNames are the objects that events name, in the order of the search's list.
+func kindNames() []page.Choice {
+	return []page.Choice{
+		{Value: "application", Label: "入网申请"}, {Value: "merchant", Label: "商家"}, {Value: "outlet", Label: "门店"},
+		{Value: "contract", Label: "协议"}, {Value: "draft", Label: "条款草稿"}, {Value: "proposal", Label: "审批"},
+		{Value: "floor", Label: "底线条件"}, {Value: "categories", Label: "商品分类"}, {Value: "terminal", Label: "终端"},
+		{Value: "exitplan", Label: "退出安排"}, {Value: "file", Label: "附件"}, {Value: "importrun", Label: "批量导入"},
+		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"},
+		{Value: "member", Label: "会员"},
+	}
+}
+
+func kindName(kind string) string {
+	for _, c := range kindNames() {
+		if c.Value == kind {
+			return c.Label
+		}
+	}
+	return kind
+}
+
+// actionNames are what people did; one that is missing here is shown as its object
+// and the English word.
+func actionNames() map[string]string {
+	return map[string]string{
+		"application.create": "录入申请", "application.save": "修改申请", "application.submit": "提交申请", "application.accept": "通过申请",
+		"application.tick": "核对材料", "application.untick": "取消核对", "application.visit": "记录走访", "application.link": "发放填报链接",
+		"merchant.create": "登记商家", "merchant.details": "修改商家资料", "merchant.suspend": "暂停商家", "merchant.resume": "恢复商家", "merchant.exit": "商家退出",
+		"outlet.create": "登记门店", "outlet.suspend": "暂停门店", "outlet.resume": "恢复门店", "outlet.close": "关闭门店",
+		"contract.create": "起草协议", "contract.edit": "修改协议", "contract.publish": "发布条款", "contract.sign": "上传签章协议",
+		"contract.activate": "协议生效", "contract.suspend": "暂停协议", "contract.resume": "恢复协议", "contract.end": "终止协议",
+		"contract.expire": "协议到期", "contract.outgrown": "协议低于新底线",
+		"draft.save": "保存条款草稿", "draft.discard": "放弃条款草稿",
+		"proposal.make": "提请审批", "proposal.decide": "审批", "proposal.withdraw": "撤回提请",
+		"floor.publish": "发布底线条件", "categories.publish": "发布商品分类",
+		"terminal.issue_code": "发放终端激活码", "terminal.activate": "激活终端", "terminal.issue_rekey_code": "发放换钥码", "terminal.rekey": "更换终端密钥",
+		"terminal.suspend": "暂停终端", "terminal.resume": "恢复终端", "terminal.retire": "停用终端", "terminal.typed_allowed": "设置手输卡号",
+		"exit.plan": "安排退出", "exit.settling": "进入清算", "exit.done": "退出完成",
+		"file.add": "上传附件", "file.remove": "删除附件", "import.check": "试导入", "import.apply": "批量导入",
+		"staff.create": "开通账号", "staff.edit": "修改账号", "staff.disable": "停用账号", "staff.enable": "启用账号",
+		"staff.reset_password": "重置密码", "staff.reset_second_factor": "重置两步验证", "staff.change_password": "修改密码",
+		"staff.enrol_second_factor": "设置两步验证", "staff.renew_recovery_codes": "更换恢复码", "staff.use_recovery_code": "使用恢复码", "staff.sign_in": "登录",
+		"union.create": "新建工会", "union.seed": "初始化工会组织", "member.enroll": "登记会员", "member.leave": "会员退会",
+		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
+		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂",
+	}
+}
+
+func actionName(action string) string {
+	if name, ok := actionNames()[action]; ok {
+		return name
+	}
+	kind, verb, _ := strings.Cut(action, ".")
+	return kindName(kind) + " " + verb
+}
+
+// whoDid is who did it, in words.
+func whoDid(e *event.Found) string {
+	kind, id, _ := strings.Cut(e.Actor, ":")
+	switch {
+	case kind == "staff" && e.Who != "":
+		return e.Who + "（" + id + " 号账号）"
+	case kind == "cli":
+		return "命令行 " + id
+	case kind == "system":
+		return "系统自动"
+	case kind == "demo":
+		return "示例数据"
+	case kind == "applicant":
+		return "申请人"
+	case kind == "member":
+		return "会员"
+	}
+	return kind
+}
+
+// objectURL is the page of an object, "" without one.
+func objectURL(kind, id string) string {
+	pages := map[string]string{
+		"application": "applications", "merchant": "merchants", "outlet": "outlets", "contract": "contracts",
+		"proposal": "proposals", "terminal": "terminals",
+	}
+	if pages[kind] == "" || strings.Trim(id, "0123456789") != "" || id == "" {
+		return ""
+	}
+	return "/console/" + pages[kind] + "/" + id
+}
+
+// memberName is a member of what an event kept, in Chinese where it has a name.
+func memberName(key string) string {
+	names := map[string]string{
+		"status": "状态", "state": "状态", "roles": "角色", "union_id": "单位编号", "office_id": "单位编号", "disabled": "停用", "renamed": "改了姓名",
+		"version": "版本", "effective": "生效时间", "from": "起", "until": "止", "valid_from": "有效期起", "valid_until": "有效期止",
+		"merchant_id": "商家编号", "outlet_id": "门店编号", "contract_id": "协议编号", "trade": "行业", "reason": "理由", "kind": "类别",
+		"floor_clause": "随省条款", "refund_tail": "退款期", "complainant": "投诉人", "member_id": "会员", "sha256": "内容摘要",
+	}
+	if n := names[key]; n != "" {
+		return n
+	}
+	return key
+}
