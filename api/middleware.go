@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -60,6 +59,25 @@ func (s *server) identify(_ *route, next exchange.Handler) exchange.Handler {
 	}
 }
 
+// dateHeader is the Date header of an answer, made once a second instead of once
+// an answer, as net/http would.
+type dateHeader struct{ last atomic.Pointer[dated] }
+
+type dated struct {
+	unix  int64
+	value []string
+}
+
+// at returns the header's value, shared between answers.
+func (d *dateHeader) at(now time.Time) []string {
+	last := d.last.Load()
+	if last == nil || last.unix != now.Unix() {
+		last = &dated{now.Unix(), []string{now.UTC().Format(http.TimeFormat)}}
+		d.last.Store(last)
+	}
+	return last.value
+}
+
 func newID() string {
 	var raw [8]byte
 	var text [16]byte
@@ -88,11 +106,7 @@ func ownID(header []string) string {
 // clientAddr is the peer's address, or behind trusted proxies the last address
 // in X-Forwarded-For that is none of them.
 func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr := peer.Addr().Unmap()
+	addr := peerOf(r)
 	if len(trusted) == 0 || !within(addr, trusted) {
 		return addr
 	}
@@ -123,28 +137,16 @@ func within(addr netip.Addr, prefixes []netip.Prefix) bool {
 // pattern.
 func (s *server) record(r *route, next exchange.Handler) exchange.Handler {
 	measured := s.metrics.route(r.name())
-	log := s.logger.Handler().WithAttrs([]slog.Attr{slog.String("route", r.name())})
+	log := newRequestLog(s.logger.Handler(), r.name())
 	return func(x *exchange.Exchange) error {
 		err := next(x)
+		now := time.Now()
 		if err == nil {
+			x.Gin.Writer.Header()["Date"] = s.date.at(now)
 			x.Send()
 		}
-		now := time.Now()
-		took := now.Sub(x.Start)
-		measured.observe(x.Outcome, took)
-		if log.Enabled(x.Ctx, slog.LevelInfo) {
-			rec := slog.NewRecord(now, slog.LevelInfo, "request", 0)
-			var terminal int64
-			if x.Terminal != nil {
-				terminal = x.Terminal.ID
-			}
-			rec.AddAttrs(
-				slog.String("request_id", x.ID), slog.Int("status", x.Status), slog.String("outcome", x.Outcome),
-				slog.Int64("duration_us", took.Microseconds()), slog.Int64("terminal", terminal),
-			)
-			// There is nowhere to report that the log can not be written.
-			_ = log.Handle(x.Ctx, rec)
-		}
+		measured.observe(x.Outcome, now.Sub(x.Start))
+		log.write(x.Ctx, x, now)
 		return err
 	}
 }

@@ -159,6 +159,7 @@ type server struct {
 	metrics  *metrics
 	logger   *slog.Logger
 	proxies  []netip.Prefix
+	date     dateHeader
 
 	people *People
 	fleet  *fleet.Signs

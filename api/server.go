@@ -1,7 +1,10 @@
 package api
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -24,7 +27,31 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       withPeer,
 	}
+}
+
+// peerKey is where a connection's context keeps its peer's address.
+type peerKey struct{}
+
+// withPeer reads the peer's address once a connection; a request has it as text.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return context.WithValue(ctx, peerKey{}, tcp.AddrPort().Addr().Unmap())
+	}
+	return ctx
+}
+
+// peerOf is the address a request came from; the zero Addr if it has none.
+func peerOf(r *http.Request) netip.Addr {
+	if addr, ok := r.Context().Value(peerKey{}).(netip.Addr); ok {
+		return addr
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap()
 }
 
 // NewAdminServer is NewServer for the admin address, where a profile takes its

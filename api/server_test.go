@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"unioncard/api/exchange"
 )
 
 func TestLogRecordsHoldNoSecrets(t *testing.T) {
@@ -93,6 +95,51 @@ func TestClientAddr(t *testing.T) {
 		if got := clientAddr(req, trusted).String(); got != c.want {
 			t.Errorf("%s %v: %s, want %s", c.peer, c.forwarded, got, c.want)
 		}
+	}
+}
+
+// TestPeerOfConnection: over a real server the address is the connection's, read
+// once, and the Date header is this second's though it is made once for all.
+func TestPeerOfConnection(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, io.Discard)
+	seen := make(chan netip.Addr, 1)
+	server := NewServer("", s.engine([]route{{method: "GET", path: "/peer", open: true, handle: func(x *exchange.Exchange) error {
+		if x.Gin.Request.Context().Value(peerKey{}) == nil {
+			t.Error("the connection's address is not at hand")
+		}
+		seen <- x.Addr
+		return nil
+	}}}))
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		ln, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Logf("%s: %v", at, err)
+			continue
+		}
+		go func() { _ = server.Serve(ln) }()
+		for range 2 {
+			res, err := http.Get("http://" + ln.Addr().String() + "/peer")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if got, want := <-seen, netip.MustParseAddrPort(ln.Addr().String()).Addr(); got != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+			date, err := http.ParseTime(res.Header.Get("Date"))
+			if err != nil || time.Since(date) > 2*time.Second || len(res.Header["Date"]) != 1 {
+				t.Errorf("Date %q: %v", res.Header["Date"], err)
+			}
+		}
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	var d dateHeader
+	at := time.Date(2026, 6, 1, 1, 59, 59, 999, time.FixedZone("", 7200))
+	if got := d.at(at)[0] + "|" + d.at(at.Add(time.Second))[0]; got != "Sun, 31 May 2026 23:59:59 GMT|Mon, 01 Jun 2026 00:00:00 GMT" {
+		t.Error(got)
 	}
 }
 

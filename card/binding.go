@@ -67,12 +67,11 @@ type MemoryBindings struct {
 type bindShard struct {
 	mu       sync.Mutex
 	turn     int64 // unix nanoseconds at which the generations move on
-	cur, old map[bindKey]bindEntry
-	_        [24]byte // a cache line of its own
+	cur, old bindTable
 }
 
 // bindKey is serial<<32 | use key: nine digits below, and steps until the year
-// 4000 above it stay apart.
+// 4000 above it stay apart. It is never 0.
 type bindKey uint64
 
 type bindEntry struct {
@@ -82,13 +81,7 @@ type bindEntry struct {
 }
 
 // NewMemoryBindings returns an empty one.
-func NewMemoryBindings() *MemoryBindings {
-	m := new(MemoryBindings)
-	for i := range m.shards {
-		m.shards[i].cur = make(map[bindKey]bindEntry)
-	}
-	return m
-}
+func NewMemoryBindings() *MemoryBindings { return new(MemoryBindings) }
 
 func bindKeyOf(c Code) bindKey { return bindKey(uint64(c.Serial)<<32 | uint64(uint32(c.UseKey()))) }
 
@@ -99,19 +92,19 @@ func (m *MemoryBindings) lock(key bindKey, now time.Time) *bindShard {
 	s.mu.Lock()
 	if t := now.UnixNano(); t >= s.turn {
 		if t >= s.turn+int64(bindKeep) {
-			s.cur = nil // idle so long that both are over
+			s.cur = bindTable{} // idle so long that both are over
 		}
-		// A new map each time gives memory back after a peak.
-		s.old, s.cur = s.cur, make(map[bindKey]bindEntry, len(s.cur))
+		// A new table each time gives memory back after a peak.
+		s.old, s.cur = s.cur, newBindTable(s.cur.n)
 		s.turn = t + int64(bindKeep)
 	}
 	return s
 }
 
 func (s *bindShard) find(key bindKey) (bindEntry, bool) {
-	e, ok := s.cur[key]
+	e, ok := s.cur.get(key)
 	if !ok {
-		e, ok = s.old[key]
+		e, ok = s.old.get(key)
 	}
 	return e, ok
 }
@@ -139,7 +132,7 @@ func (m *MemoryBindings) bind(c Code, h Holder, now time.Time) (b Binding, made 
 	case ok && e.until > now.UnixNano():
 		return Binding{}, false
 	}
-	s.cur[key] = bindEntry{Holder: h, until: now.Add(BindTime).UnixNano()}
+	s.cur.set(key, bindEntry{Holder: h, until: now.Add(BindTime).UnixNano()})
 	return Binding{}, true
 }
 
@@ -165,7 +158,7 @@ func (m *MemoryBindings) MarkUsed(_ context.Context, c Code, h Holder, now time.
 		e = bindEntry{Holder: h, until: now.UnixNano()}
 	}
 	e.used = true
-	s.cur[key] = e
+	s.cur.set(key, e)
 }
 
 // learn takes over what another node has recorded.
@@ -173,7 +166,7 @@ func (m *MemoryBindings) learn(c Code, e bindEntry, now time.Time) {
 	key := bindKeyOf(c)
 	s := m.lock(key, now)
 	defer s.mu.Unlock()
-	s.cur[key] = e
+	s.cur.set(key, e)
 }
 
 // Len returns the number of entries kept, for a metric.
@@ -182,7 +175,7 @@ func (m *MemoryBindings) Len() int {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		n += len(s.cur) + len(s.old)
+		n += s.cur.n + s.old.n
 		s.mu.Unlock()
 	}
 	return n

@@ -19,9 +19,9 @@ type deadline struct {
 	ended  bool
 }
 
-// SetTimeout ends Ctx at the given duration from now, wall clock.
+// SetTimeout ends Ctx at the given duration from Start, wall clock.
 func (x *Exchange) SetTimeout(d time.Duration) {
-	x.deadline = &deadline{parent: x.Ctx, at: time.Now().Add(d)}
+	x.deadline = &deadline{parent: x.Ctx, at: x.Start.Add(d)}
 	x.Ctx = x.deadline
 }
 

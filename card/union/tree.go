@@ -11,9 +11,17 @@ import (
 type Tree struct {
 	byID       map[int64]*Union
 	byDivision map[int32]*Union
-	root       *Union
-	ranked     []*Union
-	version    int64
+	// places holds what every verification asks of a territory.
+	places  map[int32]place
+	root    *Union
+	ranked  []*Union
+	version int64
+}
+
+// place is a territory as tills and Terms see it.
+type place struct {
+	name string
+	city int32
 }
 
 // NewTree builds a tree. It refuses unions whose parents are missing, whose
@@ -52,6 +60,10 @@ func NewTree(unions []Union) (*Tree, error) {
 				want.ID, own[i].Path, own[i].Territory, want.Path, want.Territory)
 		}
 	}
+	t.places = make(map[int32]place, len(t.byDivision))
+	for code := range t.byDivision {
+		t.places[code] = place{t.name(code), t.city(code)}
+	}
 	slices.SortFunc(t.ranked, func(a, b *Union) int { return cmp.Compare(a.Division, b.Division) })
 	return t, nil
 }
@@ -82,6 +94,13 @@ func (t *Tree) Ranked() []*Union { return slices.Clone(t.ranked) }
 // 金水区总工会. A territory without a union of its own gets that of its city,
 // else the province's, else "".
 func (t *Tree) Name(territory int32) string {
+	if p, ok := t.places[territory]; ok {
+		return p.name
+	}
+	return t.name(territory)
+}
+
+func (t *Tree) name(territory int32) string {
 	for _, code := range [...]int32{territory, cityCode(territory)} {
 		if u := t.byDivision[code]; u != nil {
 			return u.Name
@@ -96,7 +115,9 @@ func (t *Tree) Name(territory int32) string {
 // City is the division of the city that a territory lies in: a city's own, a
 // county's parent, and for a directly administered county the city around it,
 // whose offers cover it too. 0 for the province and for what is unknown.
-func (t *Tree) City(territory int32) int32 {
+func (t *Tree) City(territory int32) int32 { return t.places[territory].city }
+
+func (t *Tree) city(territory int32) int32 {
 	u := t.byDivision[territory]
 	if u == nil {
 		return 0

@@ -135,5 +135,5 @@ func (p *program) usage() {
 // for its record. Close the writer last.
 func (p *program) logger(level slog.Level) (*slog.Logger, *api.LogWriter) {
 	w := api.NewLogWriter(p.stderr)
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), w
+	return slog.New(api.NewLogHandler(w, level)), w
 }

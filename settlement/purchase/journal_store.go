@@ -3,6 +3,7 @@ package purchase
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,14 +42,8 @@ func (j *Journal) write(ctx context.Context, half []verification) error {
 	if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 		return err
 	}
-	row := make([]any, len(journalColumns))
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"verifications"}, journalColumns,
-		pgx.CopyFromSlice(len(half), func(i int) ([]any, error) {
-			v := &half[i]
-			row = append(row[:0], v.at, v.serial, v.outlet, v.terminal, int16(v.kind), outcomeName(int(v.outcome)),
-				v.contract, v.terms, v.amount, v.discount)
-			return row, nil
-		}))
+	_, err = tx.Conn().PgConn().CopyFrom(ctx, &journalRows{rows: half},
+		`COPY verifications (`+strings.Join(journalColumns, ", ")+`) FROM STDIN (FORMAT binary)`)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,51 @@ func TestJournalKeepsOutcomes(t *testing.T) {
 	}
 }
 
+// TestJournalCopy: every column arrives as it was taken down, over many of the
+// pieces in which COPY reads, and the longest outcome fits a piece's slack.
+func TestJournalCopy(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	at := time.Date(2026, 6, 1, 12, 0, 0, 123_456_789, time.UTC)
+	j := newTestJournal(t, pool, 1<<15, func() time.Time { return at })
+	const rows = 3_000
+	for i := range int64(rows) {
+		j.put(verification{at: at.Add(time.Duration(i) * time.Microsecond), serial: i, outlet: 1e15 + i, terminal: 2e15 + i, kind: uint8(1 + i%3),
+			outcome: uint8(i % int64(outcomeCount)), contract: -i, terms: int32(-1 - i), amount: 1<<62 + i, discount: -1<<62 - i})
+	}
+	j.flush(context.Background())
+	got, err := pool.Query(t.Context(), `SELECT at, card_serial, outlet_id, terminal_id, code_kind, reason, contract_id, terms_version,
+		amount_fen, discount_fen FROM verifications ORDER BY card_serial`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := int64(0)
+	for ; got.Next(); i++ {
+		var v verification
+		var kind int16
+		var reason string
+		if err := got.Scan(&v.at, &v.serial, &v.outlet, &v.terminal, &kind, &reason, &v.contract, &v.terms, &v.amount, &v.discount); err != nil {
+			t.Fatal(err)
+		}
+		if want := at.Truncate(time.Microsecond).Add(time.Duration(i) * time.Microsecond); !v.at.Equal(want) || v.serial != i || v.outlet != 1e15+i ||
+			v.terminal != 2e15+i || int64(kind) != 1+i%3 || reason != outcomeName(int(i)%outcomeCount) || v.contract != -i ||
+			v.terms != int32(-1-i) || v.amount != 1<<62+i || v.discount != -1<<62-i {
+			t.Fatalf("row %d: %+v, kind %d, %s", i, v, kind, reason)
+		}
+	}
+	if got.Err() != nil || i != rows {
+		t.Errorf("%d rows, %v", i, got.Err())
+	}
+	longest := 0
+	for o := range outcomeCount {
+		v := verification{outcome: uint8(o)}
+		longest = max(longest, len(v.appendCopy(nil)))
+	}
+	if longest > copySlack-len(copyHead)-len(copyTail) {
+		t.Errorf("a row takes %d bytes", longest)
+	}
+}
+
 func TestJournalPartitions(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
