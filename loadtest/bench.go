@@ -26,7 +26,7 @@ type benchOptions struct {
 }
 
 // groups of comparisons, in the order they run.
-var groups = []string{"verify", "purchase", "p99", "cards"}
+var groups = []string{"verify", "purchase", "p99", "directory", "cards"}
 
 // The targets, as the issue sets them.
 var (
@@ -55,6 +55,9 @@ func bench(ctx context.Context, args []string) error {
 	b := &benchmark{opt: opt, dir: dir, series: map[string][]float64{}}
 	if opt.wants("verify") || opt.wants("purchase") || opt.wants("p99") {
 		err = b.services(ctx)
+	}
+	if err == nil && opt.wants("directory") {
+		err = b.directory(ctx)
 	}
 	if err == nil && opt.wants("cards") {
 		err = b.cards(ctx)

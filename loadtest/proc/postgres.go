@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -33,6 +34,11 @@ type Postgres struct {
 
 // DSN is the connection string of its default database.
 func (p *Postgres) DSN() string { return "host=" + p.socket + " user=postgres dbname=postgres" }
+
+// URL is DSN as an address, as our own service takes it.
+func (p *Postgres) URL() string {
+	return "postgres:///postgres?user=postgres&host=" + url.QueryEscape(p.socket)
+}
 
 // StartPostgres makes a new cluster in dir/pg and starts it, as user postgres when
 // we are root, because PostgreSQL refuses to run as root.
