@@ -76,6 +76,8 @@ func TestDescribeEveryPart(t *testing.T) {
 		{Offer{Benefit: off, Scope: Scope{Categories: []string{"gas"}, ExceptSKUs: []string{"98"}}, FundingBP: 10000}, "限汽油（98除外）：8.805折"},
 		{Offer{Benefit: off, Calendar: Calendar{Weekdays: []int{1, 2, 3, 4, 5}, Hours: []Hours{{"11:00", "14:00"}, {"17:00", "24:00"}}, Blackout: []string{"2026-10-01"}}, FundingBP: 10000},
 			"8.805折，周一至周五，11:00–14:00、17:00–24:00，2026-10-01除外"},
+		{Offer{Benefit: off, Calendar: Calendar{Blackout: []string{"2026-10-03", "2026-09-30", "2026-10-01", "2027-01-01", "2026-10-02"}}, FundingBP: 10000},
+			"8.805折，2026-09-30至2026-10-03、2027-01-01除外"},
 		{Offer{Benefit: off, Calendar: Calendar{Weekdays: []int{7, 6, 3}, From: "2026-01-01", To: "2026-06-30"}, FundingBP: 10000}, "8.805折，2026-01-01至2026-06-30，周三、周六、周日"},
 		{Offer{Benefit: off, Calendar: Calendar{Weekdays: []int{1, 2, 3, 4, 5, 6, 7}, From: "2026-01-01", To: "2026-01-01"}, FundingBP: 10000}, "8.805折，仅2026-01-01"},
 		{Offer{Benefit: off, Calendar: Calendar{To: "2026-01-01"}, FundingBP: 10000}, "8.805折，2026-01-01止"},

@@ -1,6 +1,9 @@
 package terms
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 var dayNames = [...]string{"周一", "周二", "周三", "周四", "周五", "周六", "周日"}
 
@@ -28,7 +31,7 @@ func (d *Calendar) words() []string {
 		parts = append(parts, strings.Join(spans, "、"))
 	}
 	if len(d.Blackout) > 0 {
-		parts = append(parts, strings.Join(d.Blackout, "、")+"除外")
+		parts = append(parts, strings.Join(dayRunWords(d.Blackout), "、")+"除外")
 	}
 	return parts
 }
@@ -64,4 +67,30 @@ func weekdayWords(days []int) string {
 		parts = append(parts, dayNames[d-1])
 	}
 	return strings.Join(parts, "、")
+}
+
+// dayRunWords joins days that follow one another: 2026-10-01至2026-10-07.
+func dayRunWords(days []string) []string {
+	days = slices.Sorted(slices.Values(days))
+	var out []string
+	for i := 0; i < len(days); {
+		j := i
+		for j+1 < len(days) && nextDay(days[j], days[j+1]) {
+			j++
+		}
+		if j == i {
+			out = append(out, days[i])
+		} else {
+			out = append(out, days[i]+"至"+days[j])
+		}
+		i = j + 1
+	}
+	return out
+}
+
+// nextDay says whether b is the day after a.
+func nextDay(a, b string) bool {
+	x, errX := parseDay(a)
+	y, errY := parseDay(b)
+	return errX == nil && errY == nil && y == x+1
 }
