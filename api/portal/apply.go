@@ -93,6 +93,12 @@ func (h *Handlers) Apply(x *exchange.Exchange) error {
 	return x.Redirect("/apply/" + r.Number + "/" + r.Token)
 }
 
+// sent leads back from what can't be done any more.
+func sent(x *exchange.Exchange) error {
+	page.Notify(x, "申请已经提交，现在不能修改。")
+	return x.Redirect(link(x))
+}
+
 // EditForm answers GET /apply/:id/:token/edit.
 func (h *Handlers) EditForm(x *exchange.Exchange) error {
 	a, err := h.own(x)
@@ -119,6 +125,9 @@ func (h *Handlers) Edit(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if !a.Editable(true) {
+		return sent(x)
+	}
 	if err := h.uploading.take(x.Addr); err != nil {
 		return err
 	}
@@ -144,8 +153,7 @@ func (h *Handlers) Edit(x *exchange.Exchange) error {
 		x.Status = http.StatusConflict
 		return h.form(x, a, &page.Form{Values: typed, Summary: "您打开以后，这份申请在别处改过，没有保存。请核对后再提交。"}, max(1, len(d.Outlets)))
 	case errors.As(err, &move):
-		page.Notify(x, "申请已经提交，现在不能修改。")
-		return x.Redirect(link(x))
+		return sent(x)
 	}
 	if refused, ok := page.Refuse(typed, err); ok {
 		x.Status = http.StatusUnprocessableEntity
