@@ -1,0 +1,203 @@
+package staff_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"unioncard/card/union/staff"
+)
+
+// RFC 6238, appendix B, cut to six digits.
+func TestTOTPVectors(t *testing.T) {
+	t.Parallel()
+	const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" // "12345678901234567890"
+	for at, want := range map[int64]string{
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
+	} {
+		if got := staff.TOTP(secret, time.Unix(at, 0)); got != want {
+			t.Errorf("at %d: %s, want %s", at, got, want)
+		}
+	}
+	if got := staff.TOTP("not base32!", time.Unix(59, 0)); got != "" {
+		t.Errorf("a bad secret gave %q", got)
+	}
+}
+
+// enrol signs somebody in for the first time where a second factor is required.
+func (r *rig) enrol(login string) (secret string, recovery []string) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	e, err := r.try(login, goodPassword, home, "")
+	if err != nil || e.Stage != staff.StageEnrol {
+		r.t.Fatal(e, err)
+	}
+	if _, err := r.BySession(ctx, e.Token); !errors.Is(err, staff.ErrNoSession) {
+		r.t.Fatalf("half a sign-in opens the console: %v", err)
+	}
+	offer, err := r.OfferAtSignIn(ctx, e.Token)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if !strings.HasPrefix(offer.URL, "otpauth://totp/") || !strings.Contains(offer.URL, "secret="+offer.Secret) {
+		r.t.Errorf("offer %q", offer.URL)
+	}
+	if _, _, err := r.EnrolAtSignIn(ctx, e.Token, "000000"); !errors.Is(err, staff.ErrWrong) {
+		r.t.Fatal(err)
+	}
+	full, recovery, err := r.EnrolAtSignIn(ctx, e.Token, staff.TOTP(offer.Secret, r.now()))
+	if err != nil || full.Stage != staff.StageFull {
+		r.t.Fatal(full, err)
+	}
+	if _, err := r.BySession(ctx, full.Token); err != nil {
+		r.t.Fatal(err)
+	}
+	return offer.Secret, recovery
+}
+
+func required() staff.Policy {
+	p := cheap()
+	p.SecondFactor = true
+	return p
+}
+
+func TestSecondFactor(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	secret, recovery := r.enrol("zhang.gong")
+	code := staff.TOTP(secret, r.now())
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("the code that enrolled, again: %v", err)
+	}
+	r.pass(30 * time.Second)
+	code = staff.TOTP(secret, r.now())
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); err != nil {
+		t.Errorf("next code: %v", err)
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("same code again: %v", err)
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, "", home); !errors.Is(err, staff.ErrUnfinished) {
+		t.Errorf("no code: %v", err)
+	}
+	ahead := staff.TOTP(secret, r.now().Add(30*time.Second))
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, ahead[:3]+" "+ahead[3:], home); err != nil {
+		t.Errorf("a phone half a minute ahead: %v", err)
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now().Add(time.Minute)), home); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("a phone a minute ahead: %v", err)
+	}
+	if len(recovery) != 10 {
+		t.Fatalf("%d recovery codes", len(recovery))
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), home); err != nil {
+		t.Errorf("recovery code: %v", err)
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, recovery[3], home); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("recovery code again: %v", err)
+	}
+	var stored int
+	err := r.db.QueryRow(ctx, `SELECT count(*) FROM staff st, staff_recovery rc WHERE st.totp::text LIKE '%' || $1 || '%' OR rc.hash = convert_to($2, 'UTF8')`,
+		secret, recovery[0]).Scan(&stored)
+	if err != nil || stored != 0 {
+		t.Errorf("secrets in the clear: %d %v", stored, err)
+	}
+}
+
+// Codes can't be guessed by who has the password, and such guesses do not shut the
+// owner's own browser out.
+func TestCodeGuesses(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	secret, _ := r.enrol("zhang.gong")
+	r.pass(time.Minute)
+	e, err := r.try("zhang.gong", goodPassword, home, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.pass(time.Minute)
+	taken := 0
+	for {
+		e, err := r.try("zhang.gong", goodPassword, home, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = r.Code(ctx, e.Token, "123456"); throttled(err) {
+			break
+		}
+		taken++
+	}
+	if taken != 10 {
+		t.Errorf("%d codes taken, want 10", taken)
+	}
+	e, err = r.try("zhang.gong", goodPassword, home, own.Device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); err != nil {
+		t.Errorf("the owner's browser: %v", err)
+	}
+}
+
+func TestStagesRunOut(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	secret, _ := r.enrol("zhang.gong")
+	r.pass(time.Minute)
+	e, err := r.try("zhang.gong", goodPassword, home, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.pass(10 * time.Minute)
+	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); !errors.Is(err, staff.ErrNoSession) {
+		t.Errorf("ten minutes later: %v", err)
+	}
+}
+
+func TestChangeOfSecondFactor(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	secret, _ := r.enrol("zhang.gong")
+	r.pass(time.Minute)
+	token, a, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now()), home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.StartFactor(ctx, a, "guess"); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("without the password: %v", err)
+	}
+	if err := r.StartFactor(ctx, a, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	offer, err := r.Offered(ctx, a.ID)
+	if err != nil || offer.Secret == secret {
+		t.Fatal(offer, err)
+	}
+	codes, err := r.ConfirmFactor(ctx, a, token, staff.TOTP(offer.Secret, r.now()))
+	if err != nil || len(codes) != 10 {
+		t.Fatal(codes, err)
+	}
+	if _, err := r.BySession(ctx, token); err != nil {
+		t.Errorf("the own session: %v", err)
+	}
+	r.pass(time.Minute)
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now()), home); !errors.Is(err, staff.ErrWrong) {
+		t.Errorf("the old phone: %v", err)
+	}
+	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(offer.Secret, r.now()), home); err != nil {
+		t.Errorf("the new phone: %v", err)
+	}
+}
