@@ -16,7 +16,7 @@ import (
 //	if err := statuses.Check(terminalID, outletID, contractID); err != nil { refuse }
 //
 // $1, $2, $3 are bigint[] (duplicates are allowed but wasteful), $4 is the moment
-// of the commit, or null for the database's clock. It returns (kind, id, status)
+// of the commit, or null for the database's clock. It returns (kind smallint, id bigint, status smallint)
 // for what was found; what is absent is refused. An outlet's row speaks for its
 // merchant too, a contract's for its renegotiations: past the deadline it is
 // suspended, whether or not SuspendOverdue has come by. It takes no lock: run it in a Read Committed transaction after
@@ -26,13 +26,13 @@ const StatusSQL = `
 SELECT 1::smallint, t.id, (CASE WHEN t.status = 'active' THEN 0 ELSE 1 END)::smallint
 FROM terminals t WHERE t.id = ANY ($1::bigint[])
 UNION ALL
-SELECT 2, o.id, (CASE WHEN m.status = 'exited' THEN 2
+SELECT 2::smallint, o.id, (CASE WHEN m.status = 'exited' THEN 2
                       WHEN o.status <> 'active' THEN 3
                       WHEN m.status <> 'active' THEN 4
                       ELSE 0 END)::smallint
 FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = ANY ($2::bigint[])
 UNION ALL
-SELECT 3, c.id, (CASE WHEN c.status = 'ended' THEN 5
+SELECT 3::smallint, c.id, (CASE WHEN c.status = 'ended' THEN 5
                       WHEN upper(c.valid) <= n.at THEN 5
                       WHEN c.status = 'draft' THEN 6
                       WHEN lower(c.valid) > n.at THEN 6
@@ -50,27 +50,40 @@ var statusErrors = [...]error{
 	ErrContractSuspended, ErrContractEnded, ErrNoContract,
 }
 
-// Statuses is what StatusSQL found.
+// Statuses is what StatusSQL found; the zero value has found nothing.
 type Statuses struct {
 	found [3]map[int64]int16 // by kind: terminals, outlets, contracts
 }
 
 // CollectStatuses reads the rows of StatusSQL and closes them.
 func CollectStatuses(rows pgx.Rows) (*Statuses, error) {
-	s := &Statuses{found: [3]map[int64]int16{{}, {}, {}}}
+	s := &Statuses{}
 	var kind, status int16
 	var id int64
-	_, err := pgx.ForEachRow(rows, []any{&kind, &id, &status}, func() error {
-		if kind < 1 || int(kind) > len(s.found) || status < 0 || int(status) >= len(statusErrors) {
-			return fmt.Errorf("unknown row (%d, %d, %d)", kind, id, status)
-		}
-		s.found[kind-1][id] = status
-		return nil
-	})
+	_, err := pgx.ForEachRow(rows, []any{&kind, &id, &status}, func() error { return s.Add(kind, id, status) })
 	if err != nil {
 		return nil, fmt.Errorf("merchant: statuses: %w", err)
 	}
 	return s, nil
+}
+
+// Reset forgets what was found.
+func (s *Statuses) Reset() {
+	for i := range s.found {
+		clear(s.found[i])
+	}
+}
+
+// Add takes one row of StatusSQL, for callers that read rows by themselves.
+func (s *Statuses) Add(kind int16, id int64, status int16) error {
+	if kind < 1 || int(kind) > len(s.found) || status < 0 || int(status) >= len(statusErrors) {
+		return fmt.Errorf("merchant: unknown status (%d, %d, %d)", kind, id, status)
+	}
+	if s.found[kind-1] == nil {
+		s.found[kind-1] = map[int64]int16{}
+	}
+	s.found[kind-1][id] = status
+	return nil
 }
 
 // Terminal says whether a terminal may act now: nil, ErrTerminalSuspended, or

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"unioncard/merchant"
 )
 
 // fate is what becomes of a row of a batch.
@@ -23,15 +25,18 @@ type fate struct {
 // recorded says whether the row is a new purchase.
 func (f *fate) recorded() bool { return f.err == nil && f.claimed }
 
-// batch is one transaction of up to MaxRows purchases, in three round trips:
+// batch is one transaction of up to MaxRows purchases, in two round trips:
 //
-//  1. claim: the business day's lock, the keys (by inserting the complete
-//     purchases), the present status of cards, terminals, outlets and contracts;
-//  2. use: the codes, and the locks on limits and caps;
-//  3. settle: decide in arrival order, take back the claims of refused rows, write
+//  1. insert: the business day's lock, the keys (by the complete purchases) and the
+//     codes, both by COPY, the present status of cards, terminals, outlets and
+//     contracts, and the locks on limits and caps;
+//  2. settle: decide in arrival order, take back the claims of refused rows, write
 //     the net use of limits, COMMIT.
 //
-// Two more are needed only where keys or codes were found taken. Everything is
+// COPY writes a row at half the cost of INSERT … ON CONFLICT, but fails as a
+// whole where one key or code is taken. The batch is then written again, and those
+// after it for a while, by claim and use instead of insert, which find out whose
+// they are (and need a round trip more each where they do). Everything is
 // taken in one global order: day, keys, codes, limits, caps. (Budgets, when they
 // come, are locked after the caps and written before COMMIT; ledger transfers
 // are one more set-based insert there.)
@@ -54,7 +59,12 @@ type batch struct {
 	limits limits
 	caps   capUse
 
+	statuses merchant.Statuses
+	strange  error // a status of a kind that we do not know
+
 	pipe *pgconn.Pipeline
+	copy column // rows for COPY
+	trip trip
 	cols [21]column
 	args [][]byte
 	ids  [3][]int64
@@ -75,13 +85,7 @@ const maxOfCode = 16
 // on errLostCommit it may be; on any other error nothing was recorded.
 func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
 	b.begin(l, rows)
-	if err := b.claim(ctx); err != nil {
-		return err
-	}
-	if err := l.at(hookClaimed); err != nil {
-		return err
-	}
-	if err := b.use(ctx); err != nil {
+	if err := b.take(ctx); err != nil {
 		return err
 	}
 	b.decide()
@@ -91,12 +95,31 @@ func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
 	return b.settle(ctx)
 }
 
+// take gets the keys, the codes and the locks.
+func (b *batch) take(ctx context.Context) error {
+	if b.l.careful == 0 && b.plain() {
+		if err := b.insert(ctx); err != nil {
+			return err
+		}
+		return b.l.at(hookClaimed)
+	}
+	if err := b.claim(ctx); err != nil {
+		return err
+	}
+	if err := b.l.at(hookClaimed); err != nil {
+		return err
+	}
+	return b.use(ctx)
+}
+
 // begin takes the rows in. A code that several rows use is the first one's for
 // now; the others wait for what becomes of it. Once it is known to be used, they
 // are decided all together: claim and use find out by whom.
 func (b *batch) begin(l *lane, rows []*row) {
 	b.l, b.xid, b.accepted = l, "", 0
+	b.strange = nil
 	b.rows, b.adjourned, b.crowded, b.drops = b.rows[:0], b.adjourned[:0], b.crowded[:0], b.drops[:0]
+	b.statuses.Reset()
 	if b.codes == nil {
 		b.codes = make(map[codeUse]codeClaim)
 	}
@@ -148,7 +171,7 @@ func (b *batch) dayLocked() bool { return b.xid != "" }
 // fate returns a row's fate.
 func (b *batch) fate(r *row) *fate { return &b.fates[r.index] }
 
-// claim is the first round trip.
+// claim is the first round trip of a careful batch.
 func (b *batch) claim(ctx context.Context) error {
 	b.open(ctx)
 	b.send(stmtBegin)
@@ -156,7 +179,7 @@ func (b *batch) claim(ctx context.Context) error {
 	b.send(stmtNow)
 	b.sendClaim()
 	b.sendCards()
-	b.sendStatuses()
+	b.send(stmtStatuses, b.statusColumns()...)
 	err := b.sync()
 	claimed := 0
 	if err == nil {
@@ -166,6 +189,7 @@ func (b *batch) claim(ctx context.Context) error {
 		return err
 	}
 	if claimed < len(b.rows) {
+		b.l.beCareful()
 		if err := b.readKeys(ctx); err != nil {
 			return err
 		}
@@ -183,9 +207,7 @@ func (b *batch) claim(ctx context.Context) error {
 			b.drops = append(b.drops, r)
 		}
 	}
-	slices.SortFunc(b.byCode, func(x, y *row) int {
-		return cmp.Or(cmp.Compare(x.q.serial, y.q.serial), cmp.Compare(x.q.codeKey, y.q.codeKey))
-	})
+	b.inCodeOrder()
 	return nil
 }
 
@@ -195,23 +217,39 @@ func (b *batch) readClaim() (claimed int, err error) {
 	if _, err := b.exec(); err != nil { // BEGIN
 		return 0, err
 	}
-	if err := b.each(func(v [][]byte) { b.xid = string(v[0]) }); err != nil {
+	if err := b.each(b.readXID); err != nil {
 		return 0, err
 	}
-	err = b.each(func(v [][]byte) {
-		b.at = time.UnixMicro(getInt8(v[0])).UTC()
-		b.today = day(getInt4(v[1]))
-	})
-	if err != nil {
+	if err := b.each(b.readNow); err != nil {
 		return 0, err
 	}
 	if claimed, err = b.exec(); err != nil {
 		return 0, err
 	}
-	if err := b.readCards(); err != nil {
+	if err := b.each(b.readCard); err != nil {
 		return 0, err
 	}
-	return claimed, b.readStatuses()
+	if err := b.each(b.readStatus); err != nil {
+		return 0, err
+	}
+	return claimed, b.checkStatuses()
+}
+
+func (b *batch) readXID(v [][]byte) { b.xid = string(v[0]) }
+
+func (b *batch) readNow(v [][]byte) {
+	b.at = time.UnixMicro(getInt8(v[0])).UTC()
+	b.today = day(getInt4(v[1]))
+	b.l.today = b.today
+}
+
+// inCodeOrder sorts those still in the running and finds their limits and caps.
+func (b *batch) inCodeOrder() {
+	slices.SortFunc(b.byCode, func(x, y *row) int {
+		return cmp.Or(cmp.Compare(x.q.serial, y.q.serial), cmp.Compare(x.q.codeKey, y.q.codeKey))
+	})
+	b.limits.gather(b.byCode, b.today)
+	b.caps.gather(b.byCode, b.today)
 }
 
 // readKeys finds out whose the keys are, where some were taken: a row's own, or
@@ -253,10 +291,8 @@ func (b *batch) readKeys(ctx context.Context) error {
 	return nil
 }
 
-// use is the second round trip.
+// use takes the codes and the locks of a careful batch.
 func (b *batch) use(ctx context.Context) error {
-	b.limits.gather(b.byCode, b.today)
-	b.caps.gather(b.byCode, b.today)
 	if len(b.byCode) == 0 {
 		return nil
 	}
@@ -287,6 +323,7 @@ func (b *batch) use(ctx context.Context) error {
 		}
 		return nil
 	}
+	b.l.beCareful()
 	return b.readCodes(ctx)
 }
 

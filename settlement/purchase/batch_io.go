@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"unioncard/card"
 	"unioncard/merchant"
@@ -23,11 +21,20 @@ func (b *batch) open(ctx context.Context) { b.pipe = b.l.conn.PgConn().StartPipe
 
 // send queues a statement with its columns.
 func (b *batch) send(s statement, cols ...*column) {
+	b.arguments(cols)
+	b.pipe.SendQueryStatement(b.l.prepared[s], b.args, binaryFormat, binaryFormat)
+}
+
+// arguments puts the columns into b.args; none stands for null.
+func (b *batch) arguments(cols []*column) {
 	b.args = b.args[:0]
 	for _, c := range cols {
-		b.args = append(b.args, c.bytes())
+		if c == nil {
+			b.args = append(b.args, nil)
+		} else {
+			b.args = append(b.args, c.bytes())
+		}
 	}
-	b.pipe.SendQueryStatement(b.l.prepared[s], b.args, binaryFormat, binaryFormat)
 }
 
 func (b *batch) sync() error { return b.pipe.Sync() }
@@ -96,7 +103,7 @@ func (b *batch) sendClaim() {
 	serial, kind, codeKey := b.col(9, oidInt8), b.col(10, oidInt2), b.col(11, oidInt8)
 	quote, quoted, amount := b.col(12, oidInt8), b.col(13, oidTimestamptz), b.col(14, oidInt8)
 	discount, union, applied := b.col(15, oidInt8), b.col(16, oidInt8), b.col(17, oidJSON)
-	lines, ref, operator := b.col(18, oidJSON), b.col(19, oidText), b.col(20, oidText)
+	lines, ref, operator := b.col(18, oidText), b.col(19, oidText), b.col(20, oidText)
 	for _, r := range b.byKey {
 		q := &r.q
 		merchant.int8(r.merchant)
@@ -129,33 +136,33 @@ func (b *batch) sendClaim() {
 		quote, quoted, amount, discount, union, applied, lines, ref, operator)
 }
 
-func (b *batch) sendCards() {
+func (b *batch) sendCards() { b.send(stmtCards, b.cardColumns()...) }
+
+func (b *batch) cardColumns() []*column {
 	serial, generation := b.col(0, oidInt8), b.col(1, oidInt2)
 	for _, r := range b.rows {
 		serial.int8(r.q.serial)
 		generation.int2(int16(r.q.generation))
 	}
-	b.send(stmtCards, serial, generation)
+	return []*column{serial, generation}
 }
 
-// readCards refuses the rows whose card may not earn now.
-func (b *batch) readCards() error {
-	return b.each(func(v [][]byte) {
-		f := &b.fates[getInt4(v[0])-1]
-		status, sameCard := card.Status(getInt2(v[1])), v[2][0] == 1
-		switch {
-		case !sameCard:
-			f.err = card.ErrCodeInvalid // replaced since, so the code is none any more
-		case status != card.StatusActive:
-			f.err = status.Err()
-		default:
-			f.err = card.ErrCardExpired
-		}
-	})
+// readCard refuses a row whose card may not earn now.
+func (b *batch) readCard(v [][]byte) {
+	f := &b.fates[getInt4(v[0])-1]
+	status, sameCard := card.Status(getInt2(v[1])), v[2][0] == 1
+	switch {
+	case !sameCard:
+		f.err = card.ErrCodeInvalid // replaced since, so the code is none any more
+	case status != card.StatusActive:
+		f.err = status.Err()
+	default:
+		f.err = card.ErrCardExpired
+	}
 }
 
-// sendStatuses asks about the terminals, outlets and contracts, each once.
-func (b *batch) sendStatuses() {
+// statusColumns are the terminals, outlets and contracts, each once.
+func (b *batch) statusColumns() []*column {
 	for i := range b.ids {
 		b.ids[i] = b.ids[i][:0]
 	}
@@ -164,47 +171,40 @@ func (b *batch) sendStatuses() {
 		b.ids[1] = append(b.ids[1], r.q.outlet)
 		b.ids[2] = append(b.ids[2], r.q.contract)
 	}
-	b.args = b.args[:0]
+	cols := []*column{b.col(0, oidInt8), b.col(1, oidInt8), b.col(2, oidInt8), nil} // at the database's time
 	for i := range b.ids {
 		slices.Sort(b.ids[i])
-		c := b.col(i, oidInt8)
 		for _, id := range slices.Compact(b.ids[i]) {
-			c.int8(id)
+			cols[i].int8(id)
 		}
-		b.args = append(b.args, c.bytes())
 	}
-	b.args = append(b.args, nil) // at the database's time
-	b.pipe.SendQueryStatement(b.l.prepared[stmtStatuses], b.args, binaryFormat, binaryFormat)
+	return cols
 }
 
-// readStatuses refuses the rows whose terminal, outlet, merchant or contract may
+func (b *batch) readStatus(v [][]byte) {
+	if err := b.statuses.Add(getInt2(v[0]), getInt8(v[1]), getInt2(v[2])); err != nil {
+		b.strange = err
+	}
+}
+
+// checkStatuses refuses the rows whose terminal, outlet, merchant or contract may
 // not earn now, unless their card was refused already.
-func (b *batch) readStatuses() error {
-	r, err := b.next()
-	if err != nil {
-		return err
-	}
-	found, err := merchant.CollectStatuses(pgx.RowsFromResultReader(b.typeMap(), r))
-	if err != nil {
-		return err
-	}
+func (b *batch) checkStatuses() error {
 	for i, r := range b.rows {
 		f := &b.fates[i]
 		if f.err != nil {
 			continue
 		}
-		err := found.Check(r.terminal, r.q.outlet, r.q.contract)
+		err := b.statuses.Check(r.terminal, r.q.outlet, r.q.contract)
 		if errors.Is(err, merchant.ErrNotFound) {
 			err = ErrNotFound
 		}
 		f.err = err
 	}
-	return nil
+	return b.strange
 }
 
-func (b *batch) typeMap() *pgtype.Map { return b.l.conn.TypeMap() }
-
-// settle is the third round trip. A batch without a new purchase leaves nothing
+// settle is the last round trip. A batch without a new purchase leaves nothing
 // behind.
 func (b *batch) settle(ctx context.Context) error {
 	b.open(ctx)

@@ -17,6 +17,8 @@ const (
 	stmtBegin statement = iota
 	stmtLockDays
 	stmtNow
+	stmtCopy
+	stmtCopyCodes
 	stmtClaim
 	stmtCards
 	stmtStatuses
@@ -48,6 +50,13 @@ var commitSQL = [statements]string{
 
 	stmtNow: `SELECT (extract(epoch FROM now()) * 1000000)::bigint, ` + businessDaySQL + ` - date '1970-01-01'`,
 
+	stmtCopy: `
+COPY purchases (merchant_id, terminal_id, idem_key, id, request_hash, outlet_id, contract_id, terms_version,
+    floor_id, card_serial, code_kind, code_key, quote_id, quoted_at, amount_fen, discount_fen, union_share_fen,
+    applied, lines, merchant_ref, operator, state, business_day) FROM STDIN (FORMAT binary)`,
+
+	stmtCopyCodes: `COPY code_uses (card_serial, code_key, merchant_id, purchase_id) FROM STDIN (FORMAT binary)`,
+
 	// Whoever inserts first has the key; whoever comes while that one is still
 	// undecided waits for its outcome here.
 	stmtClaim: `
@@ -57,7 +66,7 @@ INSERT INTO purchases (merchant_id, terminal_id, idem_key, id, request_hash, out
 SELECT u.*, 1, ` + businessDaySQL + `, now()
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[], $6::bigint[], $7::bigint[], $8::integer[],
     $9::bigint[], $10::bigint[], $11::smallint[], $12::bigint[], $13::bigint[], $14::timestamptz[], $15::bigint[],
-    $16::bigint[], $17::bigint[], $18::json[], $19::json[], $20::text[], $21::text[]) AS u
+    $16::bigint[], $17::bigint[], $18::json[], $19::text[], $20::text[], $21::text[]) AS u
 ON CONFLICT ON CONSTRAINT purchases_key DO NOTHING`,
 
 	// The cards that may not earn now, by their place in the batch.

@@ -20,7 +20,18 @@ type lane struct {
 	// lead the next one, when that one is decided.
 	adjourned []*row
 	batch     batch
+	// careful is how many more batches claim their keys one by one instead of by
+	// COPY.
+	careful int
+	today   day // that the last batch was stamped with, 0 before the first
 }
+
+// carefulBatches follow one in which a key or code was found taken: tills that
+// repeat themselves come in crowds, and one that does so all the time costs others
+// no more than a COPY in so many batches.
+const carefulBatches = 64
+
+func (l *lane) beCareful() { l.careful = carefulBatches }
 
 func newLane(c *Committer) *lane {
 	l := &lane{c: c, queue: make(chan *row, c.opts.Queue)}

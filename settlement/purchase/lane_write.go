@@ -20,12 +20,16 @@ var errNoConnection = errors.New("purchase: no connection")
 // errRolledBack: the server answered COMMIT with ROLLBACK.
 var errRolledBack = errors.New("purchase: transaction was rolled back")
 
+// errTaken: a COPY met a key or a code that somebody has.
+var errTaken = errors.New("purchase: a key or code is taken")
+
 // fault sorts the ways in which a batch fails.
 type fault int
 
 const (
 	faultNone     fault = iota
 	faultConflict       // with another batch: write it again
+	faultTaken          // a key or code is somebody's: write it again, finding out whose
 	faultLocked         // a lock was not to be had in time: write the rows that need not wait for it
 	faultLost           // connection gone before COMMIT: nothing recorded, write it again
 	faultUnknown        // connection gone during COMMIT
@@ -33,7 +37,7 @@ const (
 	faultProgram        // anything else
 )
 
-var faultNames = [...]string{"none", "conflict", "locked", "lost", "unknown", "data", "program"}
+var faultNames = [...]string{"none", "conflict", "taken", "locked", "lost", "unknown", "data", "program"}
 
 // codeLockTimeout is lock_not_available: lock_timeout has passed.
 const codeLockTimeout = "55P03"
@@ -44,6 +48,8 @@ func faultOf(err error) fault {
 	switch {
 	case err == nil:
 		return faultNone
+	case errors.Is(err, errTaken):
+		return faultTaken
 	case errors.Is(err, errNoConnection):
 		return faultLost
 	case errors.Is(err, errLostCommit):
@@ -98,6 +104,10 @@ func (l *lane) writeBy(parent context.Context, rows []*row, deadline time.Time) 
 		case faultNone:
 			l.finish()
 			return
+		case faultTaken:
+			l.c.metrics.retries.WithLabelValues(faultNames[f]).Inc()
+			l.beCareful()
+			continue
 		case faultLocked:
 			l.c.metrics.retries.WithLabelValues(faultNames[f]).Inc()
 			l.goAround(parent, rows, deadline)
@@ -211,6 +221,7 @@ func (l *lane) refuse(rows []*row) {
 // finish answers the rows of a batch that is durable.
 func (l *lane) finish() {
 	b := &l.batch
+	l.careful = max(l.careful-1, 0)
 	for i, r := range b.rows {
 		r.receipt, r.err = b.fates[i].receipt, b.fates[i].err
 		if sold := l.c.opts.Sold; sold != nil && r.err == nil && !r.receipt.Replayed && r.receipt.DiscountFen > 0 {

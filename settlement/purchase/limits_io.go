@@ -48,18 +48,21 @@ func (b *batch) sendLocks() {
 
 func (b *batch) readLocks() error {
 	if len(b.limits.rows) > 0 {
-		err := b.each(func(v [][]byte) {
-			b.limits.rows[getInt4(v[0])-1].was = used{uses: getInt8(v[1]), fen: getInt8(v[2])}
-		})
-		if err != nil {
+		if err := b.each(b.readUsage); err != nil {
 			return err
 		}
 	}
 	if len(b.caps.rows) == 0 {
 		return nil
 	}
-	return b.each(func(v [][]byte) { b.caps.rows[getInt4(v[0])-1].was = getInt8(v[1]) })
+	return b.each(b.readCap)
 }
+
+func (b *batch) readUsage(v [][]byte) {
+	b.limits.rows[getInt4(v[0])-1].was = used{uses: getInt8(v[1]), fen: getInt8(v[2])}
+}
+
+func (b *batch) readCap(v [][]byte) { b.caps.rows[getInt4(v[0])-1].was = getInt8(v[1]) }
 
 // sendTaken writes the net use of limits and caps.
 func (b *batch) sendTaken() (statements int) {
