@@ -75,7 +75,8 @@ async function map(spec) {
     visualMap: { min: 0, max: most, left: 0, bottom: 0, itemHeight: 80, text: [String(most), "0"], inRange: { color: ["#e9f2fb", "#066fd1"] }, calculable: false },
     series: [{
       name: spec.name, type: "map", map: "henan", nameProperty: "name", data, selectedMode: false,
-      label: { show: true, fontSize: 10, formatter: (p) => p.name.replace(/市$/, "") },
+      layoutCenter: ["50%", "50%"], layoutSize: "96%",
+      label: { show: true, fontSize: 11, color: "#182433", textBorderColor: "#fff", textBorderWidth: 2, formatter: (p) => p.name.replace(/市$/, "") },
       itemStyle: { borderColor: "#9aa8b8", areaColor: "#f4f6f9" },
       emphasis: { label: { show: true }, itemStyle: { areaColor: "#ffd8a8" } },
     }],
