@@ -1,21 +1,31 @@
 package directory
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // block is a run of outlets in the order of their ids. It is immutable.
 type block struct {
 	entries []*Entry
+	ids     []int64 // theirs, side by side for quick finding
 	lists   *postings
 }
 
-func (b *block) first() int64 { return b.entries[0].ID }
+// newBlock makes a block of entries; lists that serve already may be handed in.
+func newBlock(entries []*Entry, lists *postings) *block {
+	b := &block{entries, make([]int64, len(entries)), lists}
+	for i, e := range entries {
+		b.ids[i] = e.ID
+	}
+	if lists == nil {
+		b.lists = makePostings(entries)
+	}
+	return b
+}
+
+func (b *block) first() int64 { return b.ids[0] }
 
 // find returns the place of an outlet, or where it would go.
 func (b *block) find(id int64) (int, bool) {
-	return slices.BinarySearchFunc(b.entries, id, func(e *Entry, id int64) int { return cmp.Compare(e.ID, id) })
+	return slices.BinarySearch(b.ids, id)
 }
 
 // change is an outlet's new entry, nil for one that is no longer listed.
@@ -53,7 +63,7 @@ func (b *block) merged(changes []change) []*block {
 	}
 	entries = append(entries, old...)
 	if same {
-		return []*block{{entries, b.lists}}
+		return []*block{newBlock(entries, b.lists)}
 	}
 	return cut(entries)
 }
@@ -70,8 +80,7 @@ func cut(entries []*Entry) []*block {
 	size := (len(entries) + parts - 1) / parts
 	var out []*block
 	for part := range slices.Chunk(entries, size) {
-		part = slices.Clip(slices.Clone(part))
-		out = append(out, &block{part, makePostings(part)})
+		out = append(out, newBlock(slices.Clip(slices.Clone(part)), nil))
 	}
 	return out
 }

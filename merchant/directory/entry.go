@@ -95,16 +95,18 @@ func (e *Entry) setText() {
 	e.text = b.String()
 }
 
-// keys calls f with every key of the entry, some several times; first those of
-// its name, with 1.
-func (e *Entry) keys(f func(k key, name posting)) {
-	grams(e.text[:e.nameEnd], func(k key) { f(k, 1) })
-	grams(e.text[e.nameEnd:], func(k key) { f(k, 0) })
-	f(number(keyCity, e.City), 1)
-	f(number(keyCounty, e.Territory), 1)
-	f(named(keyTrade, string(e.Trade)), 1)
+// keys calls f with every key of the entry, some several times.
+func (e *Entry) keys(f func(key)) {
+	grams(e.text[:e.nameEnd], func(v key) {
+		f(keyName | v)
+		f(keyText | v)
+	})
+	grams(e.text[e.nameEnd:], func(v key) { f(keyText | v) })
+	f(number(keyCity, e.City))
+	f(number(keyCounty, e.Territory))
+	f(named(keyTrade, string(e.Trade)))
 	if e.brand != "" {
-		f(named(keyBrand, e.brand), 1)
+		f(named(keyBrand, e.brand))
 	}
 }
 

@@ -39,7 +39,8 @@ func foldRune(r rune) rune {
 type key uint64
 
 const (
-	keyText key = iota << 42
+	keyText key = iota << 42 // anywhere in the text
+	keyName                  // in the outlet's name, merchant or brand
 	keyCity
 	keyCounty
 	keyTrade
@@ -48,10 +49,10 @@ const (
 
 const keyValue = 1<<42 - 1
 
-// one is the key of a character, pair of two in a row. A character has 21 bits
+// one is the value of a character, pair of two in a row. A character has 21 bits
 // and none of a text is 0.
-func one(r rune) key     { return keyText | key(r) }
-func pair(a, b rune) key { return keyText | key(a)<<21 | key(b) }
+func one(r rune) key     { return key(r) }
+func pair(a, b rune) key { return key(a)<<21 | key(b) }
 
 func number(kind key, n int32) key { return kind | key(uint32(n)) }
 
@@ -64,7 +65,7 @@ func named(kind key, s string) key {
 	return kind | key(h>>22)&keyValue
 }
 
-// grams calls f with every character of a folded text and every pair.
+// grams calls f with the value of every character of a folded text and every pair.
 func grams(text string, f func(key)) {
 	last := rune(0)
 	for _, r := range text {

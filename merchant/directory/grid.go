@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 )
 
 // A grid finds outlets by position: fields of 1/80 degree, about 1.2 km, in
@@ -96,13 +97,24 @@ func fieldBox(x, y, side int32) box {
 	return box{float64(x) / d, float64(y) / d, float64(x+side) / d, float64(y+side) / d}
 }
 
-// nearest is a distance, in millimetres, that nothing in the box is nearer than. The
-// point of a rectangle of degrees that is nearest on the sphere lies a little off
-// the one with the nearest degrees; a thousandth is far more than that is for
-// boxes within 100 km.
-func (b box) nearest(p Point) int64 {
-	q := Point{min(max(p.Lon, b.west), b.east), min(max(p.Lat, b.south), b.north)}
-	return max(0, int64(distance(p, q)*999)-1000)
+// ruler bounds distances from a point from below without a sine, good for boxes
+// within some 100 km: the haversine formula with the smallest cosine that such a box
+// has, and a thousandth off for its sines.
+type ruler struct {
+	p              Point
+	perLon, perLat float64 // millimetres a degree
+}
+
+func newRuler(p Point, reach float64) ruler {
+	const degree = earthRadius * math.Pi / 180 * 1000 * 0.999
+	return ruler{p, degree * math.Cos(min(90, math.Abs(p.Lat)+reach)*math.Pi/180), degree}
+}
+
+// nearest is a distance, in millimetres, that nothing in the box is nearer than.
+func (r *ruler) nearest(b box) int64 {
+	x := max(b.west-r.p.Lon, r.p.Lon-b.east, 0) * r.perLon
+	y := max(b.south-r.p.Lat, r.p.Lat-b.north, 0) * r.perLat
+	return max(0, int64(math.Sqrt(x*x+y*y))-1)
 }
 
 // step is something whose distance is known, or bounded from below: an outlet, a
@@ -118,16 +130,23 @@ type step struct {
 // walk visits outlets by distance from p, then by id, up to a radius in
 // millimetres, until visit returns false.
 func (g grid) walk(p Point, radius int64, visit func(mm, id int64) bool) {
-	var queue stepHeap
+	pooled, _ := queues.Get().(*stepHeap)
+	queue := (*pooled)[:0]
+	defer func() {
+		clear(queue[:cap(queue)]) // or an old grid would be kept
+		*pooled = queue
+		queues.Put(pooled)
+	}()
 	// A degree of latitude is 111 km everywhere, one of longitude less.
 	reach := float64(radius) / 1000 / 110_000
 	wide := reach / max(0.01, math.Cos(min(89, math.Abs(p.Lat)+reach)*math.Pi/180))
 	low, high := fieldOf(Point{p.Lon - wide, p.Lat - reach}), fieldOf(Point{p.Lon + wide, p.Lat + reach})
 	const s = fieldsPerSquare
+	from := newRuler(p, reach+1) // a square reaches past the radius by less than a degree
 	for x := floorDiv(low.x); x <= floorDiv(high.x); x++ {
 		for y := floorDiv(low.y); y <= floorDiv(high.y); y++ {
 			if sq := g.squares[squareKey(x, y)]; sq != nil {
-				if mm := fieldBox(x*s, y*s, s).nearest(p); mm <= radius {
+				if mm := from.nearest(fieldBox(x*s, y*s, s)); mm <= radius {
 					queue.push(step{mm: mm, square: sq, x: x * s, y: y * s})
 				}
 			}
@@ -142,7 +161,7 @@ func (g grid) walk(p Point, radius int64, visit func(mm, id int64) bool) {
 					continue
 				}
 				b := fieldBox(n.x+int32(i%s), n.y+int32(i/s), 1)
-				if mm := b.nearest(p); mm <= radius {
+				if mm := from.nearest(b); mm <= radius {
 					queue.push(step{mm: mm, spots: spots})
 				}
 			}
@@ -159,6 +178,8 @@ func (g grid) walk(p Point, radius int64, visit func(mm, id int64) bool) {
 		}
 	}
 }
+
+var queues = sync.Pool{New: func() any { return new(stepHeap) }}
 
 // stepHeap is a heap by distance; of equal ones what is still to be opened comes
 // first, then outlets by id.

@@ -43,7 +43,15 @@ func (x *Index) Each(f func(*Entry) bool) {
 
 // blockOf is the block that an id belongs to; there is at least one.
 func (x *Index) blockOf(id int64) int {
-	return max(0, sort.Search(len(x.blocks), func(i int) bool { return x.blocks[i].first() > id })-1)
+	low, high := 0, len(x.blocks) // the first block that begins after id
+	for low < high {
+		if mid := (low + high) / 2; x.blocks[mid].ids[0] > id {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return max(0, low-1)
 }
 
 // newIndex builds an index of entries in the order of ids.
@@ -60,8 +68,7 @@ func newIndex(entries []*Entry) *Index {
 		turn <- struct{}{}
 		making.Go(func() {
 			defer func() { <-turn }()
-			own := slices.Clone(part)
-			x.blocks[i] = &block{own, makePostings(own)}
+			x.blocks[i] = newBlock(slices.Clone(part), nil)
 		})
 	}
 	making.Wait()

@@ -68,7 +68,7 @@ type Query struct {
 type find struct {
 	words   []string // folded
 	exact   bool     // posting lists alone decide about the words
-	texts   []key
+	texts   []key    // values, of keyText or keyName
 	filters []key
 	city    int32
 	county  int32

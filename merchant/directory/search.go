@@ -143,17 +143,18 @@ func (s *search) nearby(from cursor) {
 // atMost is a bound of how many outlets a query finds, by its rarest key.
 func (x *Index) atMost(f *find) int {
 	least := x.size
-	for _, keys := range [][]key{f.texts, f.filters} {
-		for _, k := range keys {
-			least = min(least, x.countKey(k))
-		}
+	for _, v := range f.texts {
+		least = min(least, x.countKey(keyText|v))
+	}
+	for _, k := range f.filters {
+		least = min(least, x.countKey(k))
 	}
 	return least
 }
 
 func (x *Index) countKey(k key) (n int) {
 	for _, b := range x.blocks {
-		n += len(b.lists.of(k))
+		n += b.lists.count(k)
 	}
 	return n
 }
@@ -164,6 +165,7 @@ const anyClass = -1
 // scratch is memory that scans use again.
 type scratch struct {
 	lists [][]posting
+	bits  []*bitset
 	left  []posting
 }
 
@@ -177,7 +179,8 @@ func (x *Index) scan(f *find, class int, after int64, visit func(e *Entry, byNam
 	}
 	w, _ := scratches.Get().(*scratch)
 	defer func() {
-		clear(w.lists) // or an old index would be kept
+		clear(w.lists[:cap(w.lists)]) // or an old index would be kept
+		clear(w.bits[:cap(w.bits)])
 		scratches.Put(w)
 	}()
 	first := 0
@@ -204,20 +207,16 @@ func (b *block) scan(f *find, class int, after int64, w *scratch, visit func(e *
 		}
 		return true
 	}
-	if !b.gather(f, w) {
+	if !b.gather(f, class, w) {
 		return true
 	}
-	for _, p := range w.left {
-		if int(p>>1) < from {
-			continue
-		}
-		byName := p&1 == 1
-		if class == 0 && !byName {
-			continue
-		}
-		e := b.entries[p>>1]
-		ok := true
-		if !f.exact || f.brand != "" {
+	start, _ := slices.BinarySearch(w.left, posting(from))
+	for _, p := range w.left[start:] {
+		e := b.entries[p]
+		ok, byName := true, class == 0
+		// The keys leave open where words of three characters stand, and whether a
+		// name alone has all the words.
+		if !f.exact || f.brand != "" || class != 0 {
 			ok, byName = f.matches(e)
 		}
 		if ok && (class == anyClass || class == 0 == byName) && !visit(e, byName) {
@@ -227,27 +226,64 @@ func (b *block) scan(f *find, class int, after int64, w *scratch, visit func(e *
 	return true
 }
 
-// gather leaves in w.left what all the posting lists of a query have in the block;
-// false for nothing.
-func (b *block) gather(f *find, w *scratch) bool {
-	w.lists = w.lists[:0]
-	for _, keys := range [...][]key{f.filters, f.texts} {
-		for _, k := range keys {
-			list := b.lists.of(k)
-			if len(list) == 0 {
-				return false
-			}
-			w.lists = append(w.lists, list)
+// gather leaves in w.left the places that have all the keys of a query; false for
+// none.
+func (b *block) gather(f *find, class int, w *scratch) bool {
+	w.lists, w.bits, w.left = w.lists[:0], w.bits[:0], w.left[:0]
+	add := func(k key) bool {
+		s, ok := b.lists.of(k)
+		if s.bits != nil {
+			w.bits = append(w.bits, s.bits)
+		} else if ok {
+			w.lists = append(w.lists, s.list)
 		}
+		return ok
 	}
-	slices.SortFunc(w.lists, func(a, b []posting) int { return len(a) - len(b) })
-	w.left = append(w.left[:0], w.lists[0]...)
-	for _, list := range w.lists[1:] {
-		if w.left = intersect(w.left, list); len(w.left) == 0 {
+	for _, k := range f.filters {
+		if !add(k) {
 			return false
 		}
 	}
-	return true
+	text := keyText
+	if class == 0 {
+		text = keyName
+	}
+	for _, v := range f.texts {
+		if !add(text | v) {
+			return false
+		}
+	}
+	w.cut()
+	return len(w.left) > 0
+}
+
+// cut leaves in w.left what is in all of the lists and bits.
+func (w *scratch) cut() {
+	var common bitset
+	for i, b := range w.bits {
+		if i == 0 {
+			common = *b
+			continue
+		}
+		for k := range common {
+			common[k] &= b[k]
+		}
+	}
+	if len(w.lists) == 0 {
+		w.left = common.appendTo(w.left)
+		return
+	}
+	slices.SortFunc(w.lists, func(a, b []posting) int { return len(a) - len(b) })
+	for _, p := range w.lists[0] {
+		if len(w.bits) == 0 || common.has(p) {
+			w.left = append(w.left, p)
+		}
+	}
+	for _, list := range w.lists[1:] {
+		if w.left = intersect(w.left, list); len(w.left) == 0 {
+			return
+		}
+	}
 }
 
 // Facets is how many outlets are listed by city and by trade.
