@@ -7,7 +7,6 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/merchant/signing"
-	"unioncard/merchant/terms"
 )
 
 // printPage is the agreement as it is printed and stamped. At says whether what it
@@ -17,14 +16,12 @@ type printPage struct {
 	*signing.Agreement
 	Approved   bool
 	ProposalID int64
-	Offers     []printedOffer
+	Offers     []string // in words
 	LastDay    time.Time
 	RefundDay  time.Time
 	// JSON is the Terms' canonical form, of which TermsSHA256 is the hash.
 	JSON string
 }
-
-type printedOffer struct{ Title, Words string }
 
 // ContractPrint answers GET /console/contracts/:id/print. What is printed is what
 // waits or was approved, never a draft beyond it.
@@ -60,17 +57,9 @@ func (h *Handlers) ContractPrint(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
-	p := &printPage{Agreement: at.Agreement, Approved: at.Waiting == nil, ProposalID: proposal.ID, Offers: printed(names, doc),
+	p := &printPage{Agreement: at.Agreement, Approved: at.Waiting == nil, ProposalID: proposal.ID, Offers: inWords(names, doc),
 		LastDay: lastDay(at.Agreement.ValidUntil), RefundDay: lastDay(at.Agreement.RefundUntil), JSON: string(canonical)}
 	p.Frame = page.Frame{Title: "打印协议", Active: "contracts", Crumbs: []page.Crumb{
 		{Title: "协议", URL: "/console/contracts"}, {Title: at.Agreement.Merchant, URL: contractURL(id)}}}
 	return h.Pages.Page(x, "console/contract_print", p)
-}
-
-func printed(names terms.Names, t *terms.Terms) []printedOffer {
-	out := make([]printedOffer, len(t.Offers))
-	for i, o := range t.Offers {
-		out[i] = printedOffer{o.Title, names.DescribeFully(o)}
-	}
-	return out
 }

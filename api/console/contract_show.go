@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"unioncard/api/exchange"
@@ -34,6 +35,12 @@ type contractPage struct {
 	Form     *page.Form
 	May      bool // the account may work on the contract
 }
+
+// Begun reports whether the contract's validity has begun.
+func (p *contractPage) Begun() bool { return !p.At.Contract.ValidFrom.After(p.Now) }
+
+// Dropping reports whether giving the draft up was refused, so that its form shows.
+func (p *contractPage) Dropping() bool { return p.Form.Errors.On("drop_reason") != "" }
 
 // Sentence says what publishing will do, for the question before it.
 func (p *contractPage) Sentence() string {
@@ -153,9 +160,19 @@ func (h *Handlers) termNames(x *exchange.Exchange) (terms.Names, error) {
 func inWords(names terms.Names, t *terms.Terms) []string {
 	out := make([]string, len(t.Offers))
 	for i, o := range t.Offers {
-		out[i] = o.Title + "：" + names.DescribeFully(o)
+		out[i] = offerWords(names, o)
 	}
 	return out
+}
+
+// offerWords is an offer's title and what it says; a title that only repeats the
+// words is left out.
+func offerWords(names terms.Names, o terms.Offer) string {
+	words := names.DescribeFully(o)
+	if strings.Contains(words, o.Title) {
+		return words
+	}
+	return o.Title + "：" + words
 }
 
 // contractHistory is what was proposed about a contract and what became of it.
@@ -284,10 +301,12 @@ func (h *Handlers) ContractDrop(x *exchange.Exchange) error {
 		return err
 	}
 	var wrong merchant.FieldErrors
+	form.Set("reason", form.Text("drop_reason"))
 	reason := reasonIn(form, &wrong)
+	form.Del("reason")
 	switch {
 	case len(wrong) > 0:
-		return h.contractRefused(x, form, wrong)
+		return h.contractRefused(x, form, merchant.FieldErrors{{Field: "drop_reason", Message: wrong[0].Message}})
 	case c.Status != merchant.ContractDraft:
 		return h.contractRefused(x, form, &merchant.MoveError{Object: contractObject(c.ID), From: string(c.Status), Action: "drop"})
 	}

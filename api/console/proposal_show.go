@@ -17,7 +17,7 @@ import (
 // proposalPage shows what is proposed beside what there is.
 type proposalPage struct {
 	page.Frame
-	*signing.Proposal
+	Proposal  *signing.Proposal
 	About     string // what it is about, in words
 	AboutURL  string
 	Was, Will []string // offers in words, side by side; nil for kinds without Terms
@@ -47,7 +47,7 @@ func (h *Handlers) proposalPage(x *exchange.Exchange, form *page.Form) error {
 	if p.Proposal, err = h.Signing.Get(x.Ctx, id); err != nil {
 		return err
 	}
-	switch p.Kind {
+	switch p.Proposal.Kind {
 	case signing.TermsKind:
 		err = h.termsProposal(x, p)
 	case signing.FloorKind:
@@ -58,8 +58,8 @@ func (h *Handlers) proposalPage(x *exchange.Exchange, form *page.Form) error {
 	if err != nil {
 		return err
 	}
-	p.Own = p.MakerID == x.Account.ID
-	if p.State == signing.Waiting {
+	p.Own = p.Proposal.MakerID == x.Account.ID
+	if p.Proposal.State == signing.Waiting {
 		if p.Desk, err = h.Signing.Desk(x.Ctx, p.Proposal); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (h *Handlers) proposalPage(x *exchange.Exchange, form *page.Form) error {
 // termsProposal is a proposal to publish a contract's Terms.
 func (h *Handlers) termsProposal(x *exchange.Exchange, p *proposalPage) error {
 	var payload signing.TermsPayload
-	if err := p.Decode(&payload); err != nil {
+	if err := p.Proposal.Decode(&payload); err != nil {
 		return err
 	}
 	will, err := payload.ParseTerms()
@@ -142,7 +142,7 @@ func (h *Handlers) aboutContract(x *exchange.Exchange, p *proposalPage, id int64
 // floorProposal is a proposal to publish a floor.
 func (h *Handlers) floorProposal(x *exchange.Exchange, p *proposalPage) error {
 	var payload signing.FloorPayload
-	if err := p.Decode(&payload); err != nil {
+	if err := p.Proposal.Decode(&payload); err != nil {
 		return err
 	}
 	will, err := terms.Parse(payload.Terms)
@@ -166,7 +166,7 @@ func (h *Handlers) floorProposal(x *exchange.Exchange, p *proposalPage) error {
 		fact("条件校验码", payload.SHA256)}
 	p.Effect = fmt.Sprintf("批准后立即发布。测算时有 %d 份协议低于它：有随省条款的从生效日起在收银处按底线优惠，没有的要在 %d 天内重新议价，逾期自动暂停。",
 		payload.Below, payload.DeadlineDays)
-	if p.State == signing.Waiting {
+	if p.Proposal.State == signing.Waiting {
 		i, err := h.Impacts.Get(x.Ctx, payload.Impact)
 		if err != nil {
 			return err
@@ -184,15 +184,15 @@ func (h *Handlers) floorProposal(x *exchange.Exchange, p *proposalPage) error {
 
 // otherProposal is a proposal of another part's kind: suspension, exit.
 func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
-	if id, ok := signing.ObjectID(p.Object, "contract"); ok {
+	if id, ok := signing.ObjectID(p.Proposal.Object, "contract"); ok {
 		if err := h.aboutContract(x, p, id); err != nil {
 			return err
 		}
 		p.AboutURL += "/exit"
 	} else {
-		p.About = p.Object
+		p.About = p.Proposal.Object
 	}
-	switch p.Kind {
+	switch p.Proposal.Kind {
 	case exit.KindSuspend:
 		p.Effect = "批准后立即暂停：会员马上不能享受优惠，门店从公开目录撤下。"
 	case exit.KindResume:
@@ -216,7 +216,7 @@ func (h *Handlers) compare(x *exchange.Exchange, p *proposalPage, was, will *ter
 
 // changesInWords is what differs between two versions of Terms.
 func changesInWords(names terms.Names, c terms.Changes) []changedOffer {
-	say := func(o terms.Offer) string { return o.Title + "：" + names.DescribeFully(o) }
+	say := func(o terms.Offer) string { return offerWords(names, o) }
 	var out []changedOffer
 	for _, o := range c.Added {
 		out = append(out, changedOffer{"新增", "", say(o)})

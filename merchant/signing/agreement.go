@@ -164,9 +164,9 @@ func publish(ctx context.Context, tx pgx.Tx, clock func() time.Time, by merchant
 	}
 	var effective time.Time
 	if c.Status != merchant.ContractDraft {
-		// Signing takes its time: what was to bind from yesterday binds from now.
+		// Signing takes its time: what was to bind from yesterday binds at once.
 		if effective = p.Effective; effective.Before(now) {
-			effective = now
+			effective = time.Time{}
 		}
 	}
 	out, err := st.PublishTerms(ctx, by, p.ContractID, p.Terms, effective)

@@ -22,13 +22,15 @@ var noon = time.Date(2026, 6, 1, 4, 0, 0, 0, time.UTC)
 
 // clock is a clock that tests set.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	tick time.Duration // how far it goes on each time somebody looks
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.now = c.now.Add(c.tick)
 	return c.now
 }
 

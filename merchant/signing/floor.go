@@ -76,8 +76,8 @@ func floorKind(clock func() time.Time) Kind {
 				return err
 			}
 			effective := f.Effective
-			if now := clock(); effective.Before(now) {
-				effective = now
+			if effective.Before(clock()) {
+				effective = time.Time{} // at once: the clock goes on until the store looks
 			}
 			_, err := merchant.NewStore(tx, clock).PublishFloor(ctx, by, merchant.NewFloor{
 				Trade: f.Trade, Brand: f.Brand, Terms: f.Terms, Effective: effective, DeadlineDays: f.DeadlineDays})

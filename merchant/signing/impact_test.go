@@ -268,3 +268,29 @@ func TestImpactAgreesWithPublishing(t *testing.T) {
 		t.Errorf("%d contracts below, want 3", n)
 	}
 }
+
+// TestWhileTheClockGoesOn: "at once" is at once, however often the clock is looked
+// at on the way.
+func TestWhileTheClockGoesOn(t *testing.T) {
+	t.Parallel()
+	p := newProvince(t)
+	p.clock.tick = time.Second
+	id := p.contract(false)
+	p.inForce(id, percent(9500))
+	p.inForce(id, percent(9400))
+	p.draftFloor(9000)
+	impact := p.start(30)
+	p.work()
+	proposal, err := p.impacts.ProposeFloor(p.ctx, p.writer, p.proposals, impact, "马上")
+	p.must(err)
+	p.must(p.proposals.Decide(p.ctx, p.chief, proposal, true, "同意"))
+	if n := p.count(`SELECT count(*) FROM floors`); n != 1 {
+		t.Errorf("%d floors", n)
+	}
+	p.draftFloor(8900)
+	impact = p.start(30)
+	p.work()
+	proposal, err = p.impacts.ProposeFloor(p.ctx, p.writer, p.proposals, impact, "再提高")
+	p.must(err)
+	p.must(p.proposals.Decide(p.ctx, p.chief, proposal, true, "同意"))
+}
