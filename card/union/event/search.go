@@ -50,6 +50,9 @@ type Found struct {
 // Search finds linked events, newest first (but see Filter.Newer). Who complained is not shown: events
 // by members and the keys of hidden are left blank, whoever asks.
 func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
+	if f.Scope == "" && !f.All {
+		return nil, nil // an empty scope takes in nothing
+	}
 	order, beside := `DESC`, `($1 = 0 OR e.id < $1)`
 	if f.Newer {
 		order, beside = `ASC`, `e.id > $1`

@@ -65,8 +65,12 @@ var unleet = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s
 // the alphabet, the digits or the keyboard.
 func common(password string) bool {
 	lower := strings.ToLower(password)
+	if strings.ContainsFunc(password, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return longestRun(lower)*2 > len(lower) // the list knows no other script
+	}
 	isLetter := func(r rune) bool { return r >= 'a' && r <= 'z' }
-	for _, form := range []string{lower, unleet.Replace(lower)} {
+	bare := strings.TrimFunc(lower, func(r rune) bool { return !isLetter(r) })
+	for _, form := range []string{lower, unleet.Replace(lower), unleet.Replace(bare)} {
 		var letters strings.Builder
 		for _, r := range form {
 			if isLetter(r) {
