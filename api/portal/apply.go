@@ -68,13 +68,13 @@ func (h *Handlers) Apply(x *exchange.Exchange) error {
 	if form.Text("more") != "" {
 		return h.form(x, nil, &page.Form{Values: typed}, len(d.Outlets)+1)
 	}
-	if form.Text("consent") != "1" {
-		faults.Add("consent", "请阅读并同意个人信息的使用说明。")
-	}
 	d.Normalize()
 	var rest merchant.FieldErrors
 	if errors.As(d.Check(true), &rest) {
 		faults = append(faults, rest...)
+	}
+	if form.Text("consent") != "1" {
+		faults.Add("consent", "请阅读并同意个人信息的使用说明。")
 	}
 	var r application.Receipt
 	if err = faults.Err(); err == nil {
