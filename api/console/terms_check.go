@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,6 +76,10 @@ func (h *Handlers) verdict(ctx context.Context, s *termsSubject, doc *terms.Term
 	bounds, err := h.holdTerms(ctx, s, doc, form, v)
 	if err != nil {
 		return nil, err
+	}
+	s.goodsNamed = namedSKUs(doc)
+	for _, b := range bounds {
+		maps.Copy(s.goodsNamed, namedSKUs(b.Terms))
 	}
 	for _, b := range bounds {
 		v.Bounds = append(v.Bounds, s.boundView(b, doc, form))
@@ -165,6 +170,9 @@ func (v *termsVerdict) conclude(s *termsSubject) {
 		v.Detail = "省里目前没有对" + page.TradeName(string(s.Trade)) + "行业或该品牌规定底线。"
 	default:
 		v.State, v.Headline = "good", "不低于省级底线，可以提请审批"
+		if !s.Write || s.Draft == nil {
+			v.Headline = "不低于省级底线"
+		}
 		v.Detail = fmt.Sprintf("已与 %d 项适用的底线逐一比较：任何一笔消费、任何时间，会员得到的优惠都不比底线少。", len(v.Bounds))
 	}
 }
@@ -176,10 +184,11 @@ func (s *termsSubject) boundView(b merchant.BoundCheck, doc *terms.Terms, form *
 	if s.Floor() {
 		out.Title = fmt.Sprintf("现行底线（第%d版）", b.Bound.Version)
 	}
-	if b.From.After(s.now) {
+	// The usual, now and to the contract's end, goes without saying.
+	if b.From.Sub(s.now) > time.Minute && (s.Floor() || b.From.After(s.Facts.ValidFrom)) {
 		out.When = page.Day(b.From) + "起"
 	}
-	if !b.Until.IsZero() {
+	if !b.Until.IsZero() && (s.Floor() || b.Until.Before(s.Facts.ValidUntil)) {
 		out.When += "至" + page.Day(b.Until)
 	}
 	for _, o := range b.Terms.Offers {
@@ -191,7 +200,7 @@ func (s *termsSubject) boundView(b merchant.BoundCheck, doc *terms.Terms, form *
 		out.State, out.Sentence = "good", "任何消费都不比它少"
 	case terms.Worse:
 		out.State = "bad"
-		out.Counter = s.counter(c, form, b.Terms)
+		out.Counter = s.counter(c, doc, form, b.Terms)
 		out.Sentence = fmt.Sprintf("消费 %s 元时少优惠 %s 元", page.Yuan(out.Counter.Amount), page.Yuan(out.Counter.Less()))
 		out.Adopt = s.adoptable(out.key, b.Terms, c.Offers)
 	case terms.Undecided:
@@ -244,9 +253,16 @@ func (s *termsSubject) simplify(local, bound *terms.Terms, ids []string) []strin
 }
 
 // counter tells a counterexample as a receipt of both sides.
-func (s *termsSubject) counter(c *terms.Comparison, form *terms.Compiled, bound *terms.Terms) *counterView {
+func (s *termsSubject) counter(c *terms.Comparison, doc *terms.Terms, form *terms.Compiled, bound *terms.Terms) *counterView {
 	basket := c.Counterexample
-	out := &counterView{Amount: basket.AmountFen, Local: c.LocalFen, Floor: c.FloorFen, When: momentWords(c.At), Who: s.holderWords(c.Holder)}
+	out := &counterView{Amount: basket.AmountFen, Local: c.LocalFen, Floor: c.FloorFen}
+	timed, meant := conditional(doc, bound)
+	if timed {
+		out.When = momentWords(c.At)
+	}
+	if meant {
+		out.Who = s.holderWords(c.Holder)
+	}
 	for _, it := range basket.Items {
 		out.Lines = append(out.Lines, counterLine{Name: s.itemName(it), Qty: decimalText(it.QtyMilli, 3), Price: it.UnitPriceFen, Amount: it.AmountFen})
 	}
@@ -257,6 +273,18 @@ func (s *termsSubject) counter(c *terms.Comparison, form *terms.Compiled, bound 
 		out.FloorGot, _ = s.explain(floor, in)
 	}
 	return out
+}
+
+// conditional says whether it matters when, and whose card it is.
+func conditional(docs ...*terms.Terms) (timed, meant bool) {
+	for _, d := range docs {
+		for _, o := range d.Offers {
+			c := &o.Calendar
+			timed = timed || c.From != "" || c.To != "" || len(c.Weekdays)+len(c.Hours)+len(c.Blackout) > 0
+			meant = meant || len(o.Eligibility.Territories)+len(o.Eligibility.Classes) > 0
+		}
+	}
+	return timed, meant
 }
 
 // explain evaluates a basket and says which offers gave what and why the others
@@ -274,17 +302,34 @@ func (s *termsSubject) explain(form *terms.Compiled, in terms.Input) (got, decli
 	return got, declined
 }
 
+// namedSKUs is every SKU that a document names.
+func namedSKUs(doc *terms.Terms) map[string]bool {
+	out := map[string]bool{}
+	for _, o := range doc.Offers {
+		for _, sku := range slices.Concat(o.Scope.SKUs, o.Scope.ExceptSKUs) {
+			out[sku] = true
+		}
+		for _, p := range o.Benefit.Prices {
+			out[p.SKU] = true
+		}
+	}
+	return out
+}
+
 // itemName is a line's goods in words.
 func (s *termsSubject) itemName(it terms.Item) string {
-	category := it.Category
-	if n := s.names.Category(it.Category); n != "" {
-		category = n
+	// A comparison makes up goods that no offer names.
+	category := s.names.Category(it.Category)
+	if category == "" {
+		category = "其他商品"
 	}
 	switch {
 	case it.SKU == "" && it.Category == "":
 		return "未分类商品"
-	case it.SKU == "":
+	case it.SKU == "" || !s.goodsNamed[it.SKU] && it.Category != "":
 		return category
+	case !s.goodsNamed[it.SKU]:
+		return "其他商品"
 	case it.Category == "":
 		return "商品 " + it.SKU
 	}

@@ -49,11 +49,11 @@ type curveView struct {
 	Note  string
 	Names []string // of the lines: local, then every bound
 	Rows  []curveRow
-	// What was chosen, for the form.
-	Choice curveChoice
-	Until  string
-	At     string
-	Price  string
+	// What the clerk chose, for the form: "" where it was chosen for them.
+	Choice           curveChoice
+	Price, Until, At string
+	// AutoPrice and AutoUntil are what was chosen for them.
+	AutoPrice, AutoUntil string
 }
 
 // curveRow is one telling amount.
@@ -78,9 +78,9 @@ const maxCurveRows = 40
 // curve draws the Terms and their bounds on one basket: the counterexample's if
 // there is one and nothing else was chosen.
 func (s *termsSubject) curve(doc *terms.Terms, form *terms.Compiled, bounds []boundView, choice curveChoice) *curveView {
-	lines := []curveLine{{name: "本协议（草稿）", form: form, doc: doc}}
+	lines := []curveLine{{name: "本协议", form: form, doc: doc}}
 	if s.Floor() {
-		lines[0].name = "新底线（草稿）"
+		lines[0].name = "新底线"
 	}
 	var worst *terms.Comparison
 	for i := range bounds {
@@ -96,18 +96,17 @@ func (s *termsSubject) curve(doc *terms.Terms, form *terms.Compiled, bounds []bo
 		lines = append(lines, line)
 	}
 	spec, marked := s.curveSpec(lines, worst, choice)
-	out := &curveView{Choice: curveChoice{Category: spec.Category, SKU: spec.SKU, PriceFen: spec.UnitPriceFen, UntilFen: spec.UntilFen, At: spec.At},
-		At: spec.At.In(terms.Beijing()).Format("2006-01-02T15:04")}
+	out := &curveView{Choice: choice}
+	out.chosen(choice)
 	if !marked {
 		for i := range lines {
 			lines[i].remaining = nil
 		}
 	}
 	curves := out.draw(lines, &spec)
-	out.Until = decimalText(spec.UntilFen, 2)
-	out.Basis = s.basisWords(spec)
+	out.AutoUntil, out.Basis = decimalText(spec.UntilFen, 2), s.basisWords(spec)
 	if spec.UnitPriceFen > 0 {
-		out.Price = decimalText(spec.UnitPriceFen, 2)
+		out.AutoPrice = decimalText(spec.UnitPriceFen, 2)
 	}
 	if out.Chart == nil {
 		return out
@@ -115,11 +114,24 @@ func (s *termsSubject) curve(doc *terms.Terms, form *terms.Compiled, bounds []bo
 	var counter *terms.Basket
 	if marked {
 		counter = worst.Counterexample
-		out.Chart.Marks = []CurveMark{{X: yuanOf(counter.AmountFen), Y: yuanOf(worst.LocalFen), Text: "低于底线"}}
+		out.Chart.Marks = []CurveMark{{X: yuanOf(counter.AmountFen), Y: yuanOf(worst.LocalFen), Text: "低于"}}
 	}
 	out.tabulate(lines, curves, spec, counter)
-	out.Label = fmt.Sprintf("消费金额与优惠的关系，%s，到 %s 元；数据见下表", out.Basis, out.Until)
+	out.Label = fmt.Sprintf("消费金额与优惠的关系，%s，到 %s 元；数据见下表", out.Basis, out.AutoUntil)
 	return out
+}
+
+// chosen fills the form with what was chosen.
+func (v *curveView) chosen(c curveChoice) {
+	if c.PriceFen > 0 {
+		v.Price = decimalText(c.PriceFen, 2)
+	}
+	if c.UntilFen > 0 {
+		v.Until = decimalText(c.UntilFen, 2)
+	}
+	if !c.At.IsZero() {
+		v.At = c.At.In(terms.Beijing()).Format("2006-01-02T15:04")
+	}
 }
 
 // draw computes every line over the same range, which it shortens until all can

@@ -65,7 +65,11 @@ func (e *TermsEditor) OfferForm(x *exchange.Exchange) error {
 		if at < 0 {
 			return exchange.ErrNoRoute
 		}
-		values = offerValues(canonicalOffer(doc, at))
+		o := canonicalOffer(doc, at)
+		values = offerValues(o)
+		if sameWords(o.Title, s.names.BenefitWords(o)) {
+			values.Set("title", "") // else 9.5折 would stay the name of what is now 9.8折
+		}
 	} else {
 		kind := x.Query("kind")
 		if offerKindName(kind) == kind {
@@ -205,7 +209,7 @@ func (e *TermsEditor) offerPage(x *exchange.Exchange, s *termsSubject, form *pag
 			p.Kind = k
 		}
 	}
-	title := "修改优惠：" + v.Get("title")
+	title := "修改优惠"
 	if p.New {
 		title = "添加优惠：" + p.Kind.Name
 	}

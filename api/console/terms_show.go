@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"unioncard/api/exchange"
@@ -31,6 +32,7 @@ type termsPage struct {
 type offerView struct {
 	ID, Title, Kind string
 	Words           terms.Words
+	Named           bool // the title says something that the benefit does not
 	First, Last     bool
 	Stacked         bool
 }
@@ -87,7 +89,7 @@ func (e *TermsEditor) show(x *exchange.Exchange, s *termsSubject, conflict *conf
 	p := &termsPage{Frame: s.frame("优惠条件：" + s.Name()), S: s, Kinds: offerKinds(), Verdict: verdict,
 		Conflict: conflict, Form: refused, Goods: s.goods()}
 	for i, o := range doc.Offers {
-		p.Offers = append(p.Offers, offerView{ID: o.ID, Title: o.Title, Kind: offerKindName(o.Benefit.Kind), Words: s.names.Words(o),
+		p.Offers = append(p.Offers, offerView{ID: o.ID, Title: o.Title, Named: !sameWords(o.Title, s.names.BenefitWords(o)), Kind: offerKindName(o.Benefit.Kind), Words: s.names.Words(o),
 			First: i == 0, Last: i+1 == len(doc.Offers), Stacked: o.Stack > 0})
 	}
 	p.Trial = s.trial(query, doc)
@@ -241,6 +243,13 @@ func (e *TermsEditor) conflict(x *exchange.Exchange, s *termsSubject, err error)
 	}
 	return &conflictView{Who: names[conflict.Now.Actor], At: conflict.Now.At, Known: conflict.Known,
 		Changes: s.names.Changes(conflict.Changes), Version: conflict.Now.Version}, true, nil
+}
+
+// sameWords says whether a title only repeats the benefit: 满158减20 and
+// 满158元减20元.
+func sameWords(title, benefit string) bool {
+	plain := strings.NewReplacer("元", "", "打", "", "享", "", " ", "")
+	return plain.Replace(title) == plain.Replace(benefit)
 }
 
 func formVersion(f url.Values) int32 {

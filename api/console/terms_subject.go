@@ -50,6 +50,8 @@ type termsSubject struct {
 	// Published are the versions so far, the newest first.
 	Published []merchant.PublishedTerms
 	now       time.Time
+	// goodsNamed is the SKUs that the Terms or a bound name; others are made up.
+	goodsNamed map[string]bool
 }
 
 // Floor says whether a floor is edited.
