@@ -60,7 +60,21 @@ func actionName(action string) string {
 		return name
 	}
 	kind, verb, _ := strings.Cut(action, ".")
-	return kindName(kind) + " " + verb
+	if name, ok := verbNames()[verb]; ok {
+		verb = name
+	}
+	return kindName(kind) + "：" + verb
+}
+
+// verbNames are moves that several kinds of objects have in common.
+func verbNames() map[string]string {
+	return map[string]string{
+		"create": "新建", "edit": "修改", "save": "保存", "submit": "提交", "take": "开始审核", "return": "退回补正", "accept": "通过",
+		"reject": "不予通过", "withdraw": "撤回", "propose": "提请审批", "approve": "批准", "decline": "驳回", "refuse": "驳回", "retract": "撤回提请",
+		"activate": "生效", "reopen": "重新洽谈", "amend": "变更优惠条件", "suspend": "暂停", "resume": "恢复", "overdue": "逾期自动暂停",
+		"notice": "通知终止", "end": "终止", "expire": "到期", "close": "关闭", "retire": "停用", "discard": "放弃", "plan": "安排", "apply": "执行",
+		"stale": "失效", "cancel": "取消", "done": "完成", "settling": "进入清算",
+	}
 }
 
 // whoDid is who did it, in words.
@@ -77,6 +91,8 @@ func whoDid(e *event.Found) string {
 		return "示例数据"
 	case kind == "applicant":
 		return "申请人"
+	case kind == "terminal":
+		return "终端"
 	case kind == "member":
 		return "会员"
 	}

@@ -170,7 +170,7 @@ func (h *Handlers) LoginQR(x *exchange.Exchange) error {
 const qrPixels = 240
 
 func sendQR(x *exchange.Exchange, offer staff.Offer) error {
-	png, err := qrcode.Encode(offer.URL, qrcode.Medium, qrPixels)
+	png, err := qrcode.Encode(offer.URL, qrcode.Low, qrPixels)
 	if err != nil {
 		return err
 	}
