@@ -2,13 +2,10 @@ package signing_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"image"
 	"image/png"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -343,97 +340,6 @@ func TestSignRefuses(t *testing.T) {
 	if n := o.count(`SELECT count(*) FROM events WHERE action = 'contract.sign'`); n != 1 {
 		t.Errorf("%d events of signing", n)
 	}
-}
-
-// TestPublishOnce: of publishers at once one publishes.
-func TestPublishOnce(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t)
-	id := o.contract(false)
-	o.write(id, percent(8800))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
-	errs := make([]error, 6)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			_, errs[i] = o.contracts.Publish(o.ctx, o.maker, id)
-		}()
-	}
-	wg.Wait()
-	won := 0
-	for _, err := range errs {
-		if err == nil {
-			won++
-		} else if !errors.Is(err, signing.ErrNotApproved) {
-			t.Errorf("a loser got %v", err)
-		}
-	}
-	if won != 1 || o.count(`SELECT count(*) FROM contract_terms`) != 1 {
-		t.Errorf("%d published, %d versions", won, o.count(`SELECT count(*) FROM contract_terms`))
-	}
-}
-
-// TestPublishWhileTheFloorRises: whichever comes first, no contract is left below a
-// floor without the floor's list holding it.
-func TestPublishWhileTheFloorRises(t *testing.T) {
-	t.Parallel()
-	for i := range 6 {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			t.Parallel()
-			o := newOffice(t)
-			id := o.contract(false)
-			o.write(id, percent(9000))
-			o.approve(id, time.Time{})
-			o.must(o.sign(id))
-			var wg sync.WaitGroup
-			var published, raised error
-			wg.Add(2)
-			go func() {
-				defer wg.Done()
-				_, published = o.contracts.Publish(o.ctx, o.maker, id)
-			}()
-			go func() {
-				defer wg.Done()
-				_, raised = o.merchants.PublishFloor(o.ctx, by, merchant.NewFloor{Trade: merchant.TradeCatering,
-					Terms: canonical(t, percent(8000)), DeadlineDays: 30})
-			}()
-			wg.Wait()
-			o.must(raised)
-			listed := o.count(`SELECT count(*) FROM renegotiations WHERE contract_id = $1`, id)
-			var below *merchant.BelowFloorError
-			switch {
-			case published == nil && listed == 1:
-			case errors.As(published, &below) && listed == 0 && o.stage(id) == merchant.StageAwaitingSignature:
-			default:
-				t.Errorf("published: %v, listed %d times", published, listed)
-			}
-		})
-	}
-}
-
-// TestDeathBetweenSteps: a process that dies within a step leaves nothing of it.
-func TestDeathBetweenSteps(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t)
-	id := o.contract(false)
-	o.write(id, percent(8800))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
-	tx, err := o.db.Begin(o.ctx)
-	o.must(err)
-	dying := signing.NewContracts(tx, o.clock.Now, signing.New(tx, signing.Options{Clock: o.clock.Now, Kinds: signing.Kinds(o.clock.Now)}), o.files)
-	if _, err := dying.Publish(o.ctx, o.maker, id); err != nil {
-		t.Fatal(err)
-	}
-	o.must(tx.Rollback(context.WithoutCancel(o.ctx))) // the commit never came
-	if o.stage(id) != merchant.StageAwaitingSignature || o.count(`SELECT count(*) FROM contract_terms`) != 0 {
-		t.Errorf("stage %s", o.stage(id))
-	}
-	_, err = o.contracts.Publish(o.ctx, o.maker, id)
-	o.must(err)
 }
 
 func TestProposeTermsRefuses(t *testing.T) {
