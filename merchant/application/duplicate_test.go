@@ -99,6 +99,8 @@ func TestDuplicateMerchants(t *testing.T) {
 	other, err := merchant.NewStore(w.pool, w.clock.Now).CreateMerchant(w.ctx, by, merchant.NewMerchant{
 		OfficeID: w.unions[luoyang], Name: "别家", Trade: merchant.TradeCatering})
 	w.must(err)
+	// The same company under another office: still not this office's to sign for.
+	w.must(w.store.SetDetails(w.ctx, by, other, 0, application.Details{Code: goodCode}))
 	join := w.year()
 	for _, forged := range []int64{other, old + 1_000_000} {
 		join.MerchantID = forged
