@@ -151,6 +151,25 @@ func TestTermsBadInput(t *testing.T) {
 	}
 }
 
+// Without scripts the form has buttons for the check and for more rows; neither
+// saves.
+func TestTermsWithoutScripts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	c := d.clerk("wang", d.unions[jinshui], staff.Negotiator)
+	typed := url.Values{"kind": {"tiers"}, "tier_by": {"off"}, "tier_at": {"100"}, "tier_give": {"5"}, "version": {"0"}, "do": {"preview"}}
+	if a := c.post(d.terms("/offer"), typed).is(200, "低于省级底线", "消费 0.01 元时"); !strings.Contains(a.body, `name="tier_at" value="100"`) {
+		t.Error("what was typed is gone")
+	}
+	typed.Set("do", "row")
+	if a := c.post(d.terms("/offer"), typed).is(200); strings.Count(a.body, `name="tier_at"`) < 5 {
+		t.Errorf("%d rows", strings.Count(a.body, `name="tier_at"`))
+	}
+	if v, err := d.drafts.Version(d.ctx, draft.ContractObject(d.contract)); err != nil || v != 0 {
+		t.Errorf("version %d, %v", v, err)
+	}
+}
+
 // The raw document: faults are shown at their line, a paste of 10,000 offers is
 // refused in words, a good one saved.
 func TestTermsJSON(t *testing.T) {
