@@ -170,6 +170,9 @@ var handles = []string{
 	"Tx", "Conn", "ConnConfig", "Pool", "PgError", "ConnectError", "SafeToRetry", "ConnectConfig", "BeginFunc", "BeginTxFunc",
 	"TxOptions", "ReadOnly", "RepeatableRead", "ReadCommitted",
 	"StatementDescription", "Pipeline", "ResultReader", "RowsFromResultReader",
+	// A round trip with COPY in it, which a Pipeline can't hold, is made of messages.
+	"PgConn", "FrontendMessage", "Bind", "Execute", "Sync", "CopyData", "CopyDone",
+	"CopyInResponse", "DataRow", "CommandComplete", "ErrorResponse", "ReadyForQuery", "NewCommandTag", "ErrorResponseToPgError",
 }
 
 // statement recognises SQL by its upper-case first words; prose and column
