@@ -119,7 +119,7 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/proposals", c.ProposalList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/proposals/:id", c.ProposalShow, staff.ReadBusiness, "proposal"),
 		s.consoleLong("/console/proposals/:id/decide", c.ProposalDecide, staff.Decide, "proposal"),
-		s.consolePost("/console/proposals/:id/withdraw", c.ProposalWithdraw, staff.ReadBusiness, "proposal"),
+		s.consolePost("/console/proposals/:id/withdraw", c.ProposalWithdraw, staff.WriteContract, "proposal"),
 
 		s.consoleGet("/console/floors", c.FloorList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/floors/show", c.FloorShow, staff.ReadBusiness, ""),

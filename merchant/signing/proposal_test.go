@@ -279,6 +279,11 @@ func TestWithdraw(t *testing.T) {
 	if err := s.Withdraw(w.ctx, w.account(w.sibling, staff.Negotiator), id, "不要了"); !errors.Is(err, merchant.ErrNotFound) {
 		t.Errorf("from elsewhere: %v", err)
 	}
+	w.exec(`UPDATE staff SET roles = '{auditor}' WHERE id = $1`, maker.ID)
+	if err := s.Withdraw(w.ctx, maker, id, "不要了"); !errors.Is(err, signing.ErrNotYours) {
+		t.Errorf("by the maker, an auditor by now: %v", err)
+	}
+	w.exec(`UPDATE staff SET roles = '{negotiator}' WHERE id = $1`, maker.ID)
 	w.must(s.Withdraw(w.ctx, maker, id, "不要了"))
 	p, err := s.Get(w.ctx, id)
 	w.must(err)

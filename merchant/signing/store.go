@@ -218,7 +218,8 @@ func (s *Store) settle(ctx context.Context, tx pgx.Tx, p *Proposal, to State, ac
 }
 
 // Withdraw takes a waiting proposal back. Only its maker may, wherever they work
-// now. Errors and protection as Decide.
+// now, as long as they could still make it: an auditor writes nothing. Errors and
+// protection as Decide.
 func (s *Store) Withdraw(ctx context.Context, maker *staff.Account, id int64, reason string) error {
 	if err := checkReason(reason); err != nil {
 		return err
@@ -232,6 +233,17 @@ func (s *Store) Withdraw(ctx context.Context, maker *staff.Account, id int64, re
 			if !maker.Covers(p.Path) {
 				return merchant.ErrNotFound
 			}
+			return ErrNotYours
+		}
+		k, err := s.kind(p.Kind)
+		if err != nil {
+			return err
+		}
+		now, err := accountNow(ctx, tx, maker.ID)
+		if err != nil {
+			return err
+		}
+		if !now.May(k.Right) {
 			return ErrNotYours
 		}
 		to, err := p.move("withdraw")
