@@ -169,6 +169,7 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/import/:id", c.ImportShow, staff.ReadBusiness, "importrun"),
 		s.consolePost("/console/import/:id", c.ImportPropose, staff.ImportBusiness, "importrun"),
 
+		s.consoleGet("/console/silent", c.SilentList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals/:id", c.TerminalShow, staff.ReadBusiness, "terminal"),
 		s.consolePost("/console/terminals/:id/move", c.TerminalMove, staff.WriteTerminal, "terminal"),

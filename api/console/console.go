@@ -12,6 +12,7 @@ import (
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
+	"unioncard/merchant/directory"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/file"
 	"unioncard/merchant/fleet"
@@ -34,6 +35,7 @@ type Options struct {
 	Exits        *exit.Store
 	Fleet        *fleet.Store
 	Intake       *intake.Store
+	Signs        *directory.Signs // of life, of what the public directory lists
 	Reports      *report.Store
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool

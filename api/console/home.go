@@ -25,6 +25,7 @@ func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account
 		h.workContracts,
 		h.workExits,
 		h.workTerminals,
+		h.workSilent,
 	}
 }
 

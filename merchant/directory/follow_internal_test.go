@@ -14,10 +14,12 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"unioncard/card/feed"
+	"unioncard/card/union/keyset"
 	"unioncard/merchant"
 	"unioncard/migrations/pgtest"
 )
@@ -441,4 +443,43 @@ func FuzzSince(f *testing.F) {
 			t.Fatal(s, err)
 		}
 	})
+}
+
+// TestSilentList: an office reads of the silent merchants in its territory and of no
+// other, in pages.
+func TestSilentList(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	day := 24 * time.Hour
+	a, _, o := w.shop("甲店", 2, -60*day, 60*day)
+	b, _, _ := w.shop("乙店", 1, -60*day, 60*day)
+	w.shop("新店", 1, -day, 60*day)
+	w.follow()
+	s := NewSigns(w.pool, w.dir, SignsOptions{Clock: w.clock.Now})
+	s.Sold(o[0], noon.Add(-40*day))
+	w.must(s.Flush(ctx))
+	w.must(s.Refresh(ctx))
+	for _, c := range []struct {
+		path, text string
+		want       []SilentMerchant
+	}{
+		{"/1/", "", []SilentMerchant{{b, "乙店", "河南省总工会", 1, time.Time{}}, {a, "甲店", "河南省总工会", 2, noon.Add(-40 * day)}}},
+		{"/1/", "甲", []SilentMerchant{{a, "甲店", "河南省总工会", 2, noon.Add(-40 * day)}}},
+		{"/1/", "%", nil},
+		{"/2/", "", nil},
+	} {
+		got, err := s.Silents(ctx, c.path, c.text, keyset.Page{Sort: "last", Limit: 10})
+		w.must(err)
+		if d := gocmp.Diff(c.want, got, cmpopts.EquateEmpty(), sameMoment()); d != "" {
+			t.Errorf("%s %q: %s", c.path, c.text, d)
+		}
+		if n, err := s.CountSilent(ctx, c.path); c.text == "" && (err != nil || n != len(c.want)) {
+			t.Errorf("%s: %d silent, %v", c.path, n, err)
+		}
+	}
+}
+
+// sameMoment compares moments, not their zones.
+func sameMoment() gocmp.Option {
+	return gocmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })
 }
