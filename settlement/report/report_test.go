@@ -14,8 +14,6 @@ import (
 	"unioncard/settlement/report"
 )
 
-var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
-
 // world is a province (1) with two cities (2: 郑州, 3: 济源) and a county (4, of
 // 2); office n has merchant n, in trade and place of its own, with contract n.
 type world struct {
@@ -103,7 +101,7 @@ func TestDays(t *testing.T) {
 	w.undo(4, old, 4, 0, 270, 30)  // refunded a day later
 	w.exec(`UPDATE purchases SET state = 2 WHERE id = $1`, a)
 	dead := w.buy(2, 0, 0, 0)
-	w.exec(`UPDATE purchases SET state = 9, contract_id = 0 WHERE id = $1`, dead) // a tombstone
+	w.exec(`UPDATE purchases SET state = 9 WHERE id = $1`, dead) // a tombstone
 
 	w.roll()
 	at := func(daysAgo int) time.Time { return w.today.AddDate(0, 0, -daysAgo) }
