@@ -82,14 +82,18 @@ func (f *Field) Describedby() string {
 // Has reports whether a choice is chosen.
 func (f *Field) Has(value string) bool { return slices.Contains(f.Values, value) }
 
-// HasEmpty reports whether one of the choices stands for none.
-func (f *Field) HasEmpty() bool {
+// AsksFirst reports whether a select starts with "请选择": where nothing of it is
+// chosen, as a browser would take its first choice for chosen.
+func (f *Field) AsksFirst() bool {
+	if f.Multiple {
+		return false
+	}
 	for _, g := range f.Groups {
-		if slices.ContainsFunc(g.Choices, func(c Choice) bool { return c.Value == "" }) {
-			return true
+		if slices.ContainsFunc(g.Choices, func(c Choice) bool { return c.Value == "" || f.Has(c.Value) }) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // NewField is the template function "field": {{template "field" (field .Form

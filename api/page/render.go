@@ -151,6 +151,9 @@ func (r *Renderer) Problem(x *exchange.Exchange, p Problem) error {
 	}
 	if own, ok := forPeople[p.Status]; ok && (p.Code == "route_not_found" || p.Code == "not_found" || p.Code == "internal") {
 		p.Title, p.Detail, p.Fix = own.Title, own.Detail, own.Fix
+		if x.Account == nil && p.Status == http.StatusNotFound {
+			p.Detail = "您要找的内容不存在，或已经撤下。" // the public has no territory
+		}
 	}
 	x.Status = p.Status
 	err := r.Page(x, name, &problemPage{Frame: Frame{Title: p.Title}, Problem: p, RequestID: x.ID})

@@ -198,7 +198,7 @@ func TestNotice(t *testing.T) {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	trades := []page.Choice{{Value: "catering", Label: "餐饮"}, {Value: "health", Label: "健康", Group: "其他"}}
-	form := page.NewForm("name", `"><script>`, "trade", "health", "days", "mon", "days", "sun", "ok", "1", "secret", "hunter2")
+	form := page.NewForm("name", `"><script>`, "trade", "health", "days", "mon", "days", "sun", "ok", "1", "secret", "hunter2", "none", "")
 	form.Errors.Add("name", "请填写名称。")
 	for _, test := range []struct {
 		name, template string
@@ -210,6 +210,8 @@ func TestFields(t *testing.T) {
 			`aria-describedby="f-name-hint f-name-error"`, `id="f-name-error">请填写名称。`, `maxlength="9"`, `aria-required="true"`}, nil},
 		{"select", `(field .Form "trade" "行业" .Data)`, []string{`<option value="health" selected>健康</option>`, `<optgroup label="其他">`}, []string{"请选择"}},
 		{"select of none", `(field .Form "other" "行业" .Data)`, []string{`<option value="">请选择</option>`}, []string{" selected"}},
+		{"select refused empty", `(field .Form "none" "行业" .Data)`, []string{`<option value="">请选择</option>`}, []string{" selected"}},
+		{"select of a choice that is none", `(field .Form "secret" "行业" .Data)`, []string{`<option value="">请选择</option>`}, []string{" selected"}},
 		{"textarea", `(field .Form "name" "名称" "type:textarea" "rows:2")`, []string{`rows="2"`, `&#34;&gt;&lt;script&gt;</textarea>`}, nil},
 		{"money", `(field .Form "cap" "上限" "type:money" "value:12.50")`, []string{`inputmode="decimal"`, `value="12.50"`, `>元<`}, nil},
 		{"checks", `(field .Form "trade" "行业" "type:checks" .Data)`, []string{`type="checkbox" name="trade" value="health" checked`, `<legend`}, nil},
