@@ -51,20 +51,23 @@ func entry(t *rapid.T, id int64) *Entry {
 }
 
 func query(t *rapid.T) Query {
-	q := Query{Text: words(t, "text", 4), Limit: rapid.IntRange(1, 5).Draw(t, "limit")}
-	if rapid.Bool().Draw(t, "second word") {
-		q.Text += " " + words(t, "text", 2)
+	q := Query{Limit: rapid.IntRange(1, 5).Draw(t, "limit")}
+	switch rapid.IntRange(0, 4).Draw(t, "words") {
+	case 0:
+		q.Text = words(t, "text", 4)
+	case 1:
+		q.Text = words(t, "text", 1) + " " + words(t, "text", 1)
 	}
-	if rapid.IntRange(0, 2).Draw(t, "in city") == 0 {
+	if rapid.IntRange(0, 3).Draw(t, "in city") == 0 {
 		q.City = cityOf(rapid.SampledFrom(territories).Draw(t, "city"))
 	}
-	if rapid.IntRange(0, 2).Draw(t, "in county") == 0 {
+	if rapid.IntRange(0, 5).Draw(t, "in county") == 0 {
 		q.County = rapid.SampledFrom(territories).Draw(t, "county")
 	}
-	if rapid.IntRange(0, 2).Draw(t, "of trade") == 0 {
+	if rapid.IntRange(0, 5).Draw(t, "of trade") == 0 {
 		q.Trade = rapid.SampledFrom(merchant.Trades()).Draw(t, "trade")
 	}
-	if rapid.IntRange(0, 3).Draw(t, "of brand") == 0 {
+	if rapid.IntRange(0, 5).Draw(t, "of brand") == 0 {
 		q.Brand = rapid.SampledFrom([]string{"豫 州", "ｋｆｃ", "没有"}).Draw(t, "brand")
 	}
 	if rapid.Bool().Draw(t, "nearby") {
