@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -145,6 +146,26 @@ func TestChainCatchesUp(t *testing.T) {
 	link(t, c, 1)
 	if r := verify(t, db, event.Head{}); r.Links != 2501 || r.FaultCount+r.UnlinkedCount != 0 {
 		t.Errorf("%d links, faults %v, %d unlinked", r.Links, r.Faults[:min(3, len(r.Faults))], r.UnlinkedCount)
+	}
+}
+
+// While one node links, another waits for nothing and links nothing.
+func TestOneChainerAtATime(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	record(t, db, 2)
+	tx := begin(t, db)
+	first := event.NewChainer(tx, event.ChainerOptions{Logger: slog.New(slog.DiscardHandler)})
+	link(t, first, 2) // and holds its lock until tx ends
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if n, err := newChainer(db).Link(ctx); n != 0 || err != nil {
+		t.Fatalf("the second linked %d, %v", n, err)
+	}
+	commit(t, tx)
+	link(t, newChainer(db), 0)
+	if r := verify(t, db, event.Head{}); r.Links != 2 || r.FaultCount+r.UnlinkedCount != 0 {
+		t.Errorf("%v", r)
 	}
 }
 

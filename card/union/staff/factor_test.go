@@ -163,6 +163,15 @@ func TestStagesRunOut(t *testing.T) {
 	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); !errors.Is(err, staff.ErrNoSession) {
 		t.Errorf("ten minutes later: %v", err)
 	}
+	if e, err = r.try("zhang.gong", goodPassword, home, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.db.Exec(ctx, `UPDATE staff SET disabled = true`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); !errors.Is(err, staff.ErrNoSession) {
+		t.Errorf("disabled half way: %v", err)
+	}
 }
 
 func TestChangeOfSecondFactor(t *testing.T) {

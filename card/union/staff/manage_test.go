@@ -1,6 +1,7 @@
 package staff_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -88,12 +89,29 @@ func TestLastOperatorStays(t *testing.T) {
 	ids := []int64{r.make("root1", province, staff.Operator), r.make("root2", province, staff.Operator)}
 	_, one := r.account("root1")
 	_, two := r.account("root2")
-	done := make(chan error)
-	go func() { done <- r.Disable(ctx, one, ids[1], 1, true, "试试") }()
+	tx, err := r.db.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(ctx)) })
+	first := staff.NewStore(tx, staff.Options{Clock: r.now, Policy: cheap()})
+	if err := first.Disable(ctx, one, ids[1], 1, true, "试试"); err != nil { // not committed yet
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
 	go func() { done <- r.Disable(ctx, two, ids[0], 1, true, "试试") }()
-	first, second := <-done, <-done
-	if (first == nil) == (second == nil) || !errors.Is(errors.Join(first, second), staff.ErrLastOperator) {
-		t.Errorf("%v, %v; want one done and one refused", first, second)
+	for waiting := false; !waiting && len(done) == 0; {
+		err := r.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, staff.ErrLastOperator) {
+		t.Errorf("the second: %v", err)
 	}
 }
 
@@ -128,7 +146,16 @@ func TestRightsCountFromTheNextRequest(t *testing.T) {
 	if err := r.Disable(ctx, root, id, 3, false, "回岗"); err != nil {
 		t.Fatal(err)
 	}
-	r.account("zhang.gong")
+	if _, err := r.BySession(ctx, token); !errors.Is(err, staff.ErrNoSession) {
+		t.Errorf("the session of before: %v", err)
+	}
+	token, _ = r.account("zhang.gong")
+	if _, err := r.db.Exec(ctx, `UPDATE staff SET disabled = true WHERE id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.BySession(ctx, token); !errors.Is(err, staff.ErrNoSession) {
+		t.Errorf("disabled by hand: %v", err)
+	}
 }
 
 // A one-time password opens nothing but the choice of an own one.
