@@ -242,6 +242,9 @@ func (h *Handlers) FloorImpact(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if !atRoot(x.Account) { // drafts and impacts are the province's
+		return exchange.ErrNoRoute
+	}
 	var wrong merchant.FieldErrors
 	effective := dayField(form, "effective", &wrong, false)
 	if page.Day(effective) == page.Day(h.Clock()) {
