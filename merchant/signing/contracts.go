@@ -258,6 +258,22 @@ func (c *Contracts) Sign(ctx context.Context, a *staff.Account, contract int64, 
 	})
 }
 
+// sameAgreement looks at the agreement once more, now that publishing holds the
+// merchant's row: its days and its floor clause may have been edited after hold
+// looked, and the paper says otherwise. ErrStale takes the publishing back.
+func sameAgreement(ctx context.Context, tx pgx.Tx, was *Agreement, p *Proposal, payload *TermsPayload) error {
+	a, err := readAgreement(ctx, tx, payload.ContractID, payload.Effective)
+	if err != nil {
+		return err
+	}
+	a.First, a.TermsSHA256 = was.First, payload.SHA256 // a draft is none any more
+	print, err := a.Fingerprint()
+	if err == nil && print != p.Fingerprint {
+		return ErrStale
+	}
+	return err
+}
+
 // Publish carries out what was approved and signed: the Terms bind and a draft
 // contract comes in force, in one transaction, so that every till obeys at once.
 // It refuses Terms whose hash is not that of the approval and of the signature.
@@ -284,6 +300,9 @@ func (c *Contracts) Publish(ctx context.Context, a *staff.Account, contract int6
 		}
 		if sum := hex.EncodeToString(out.SHA256[:]); sum != payload.SHA256 || sum != s.Signature.TermsSHA256 {
 			return ErrStale
+		}
+		if err := sameAgreement(ctx, tx, s.Agreement, p, &payload); err != nil {
+			return err
 		}
 		if s.Draft != nil {
 			if err := draft.NewStore(tx, c.clock).Discard(ctx, by, contractObject(contract), s.Draft.Version); err != nil {

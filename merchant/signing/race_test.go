@@ -102,3 +102,31 @@ func TestDeathBetweenSteps(t *testing.T) {
 	_, err = o.contracts.Publish(o.ctx, o.maker, id)
 	o.must(err)
 }
+
+// TestPublishWhileTheDaysAreEdited: a draft's days and floor clause that are edited
+// between the look at the approval and the publishing do not come in force unsigned.
+func TestPublishWhileTheDaysAreEdited(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.contract(true)
+	o.write(id, percent(8800))
+	o.approve(id, time.Time{})
+	o.must(o.sign(id))
+	c, err := o.merchants.Contract(o.ctx, id)
+	o.must(err)
+	var once sync.Once
+	meddling := func() time.Time { // publishing looks at the clock after the approval and before it locks
+		once.Do(func() {
+			o.must(o.merchants.EditContract(o.ctx, by, id, c.Version, merchant.ContractEdit{ValidFrom: c.ValidFrom,
+				ValidUntil: c.ValidUntil.AddDate(5, 0, 0), RefundTail: 0, FloorClause: false}))
+		})
+		return o.clock.Now()
+	}
+	contracts := signing.NewContracts(o.db, meddling, o.proposals, o.files)
+	if _, err := contracts.Publish(o.ctx, o.maker, id); !errors.Is(err, signing.ErrStale) {
+		t.Errorf("published: %v", err)
+	}
+	if n := o.count(`SELECT count(*) FROM contracts WHERE status = 'active'`); n != 0 {
+		t.Errorf("%d contracts in force that nobody signed so", n)
+	}
+}
