@@ -119,7 +119,7 @@ func (h *Handlers) floorOf(x *exchange.Exchange, trade, brand string) (*signing.
 type floorPage struct {
 	page.Frame
 	*signing.Floor
-	Key     string
+	EditURL string
 	Root    bool // the account is of the province
 	Write   bool
 	Draft   *draft.Draft
@@ -161,7 +161,7 @@ func (h *Handlers) floorPage(x *exchange.Exchange, trade, brand string, form *pa
 	if err != nil {
 		return err
 	}
-	p := &floorPage{Floor: f, Key: floorKey(trade, brand), Root: atRoot(x.Account), Form: form, Today: page.Day(h.Clock())}
+	p := &floorPage{Floor: f, EditURL: "/console/floors/edit?" + floorKey(trade, brand), Root: atRoot(x.Account), Form: form, Today: page.Day(h.Clock())}
 	p.Write = p.Root && x.Account.May(staff.WriteFloor)
 	names, err := h.termNames(x)
 	if err != nil {

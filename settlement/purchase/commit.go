@@ -27,10 +27,10 @@ type CommitterOptions struct {
 	Bindings card.Bindings
 	// Sold is told of every purchase with a discount once it is durable, its outlet
 	// and when it was committed; nil for nobody. Lanes call it, so it must not wait.
-	Sold func(outletID int64, at time.Time)
-	Age      func() time.Duration
-	Clock    func() time.Time
-	Caps     Caps
+	Sold  func(outletID int64, at time.Time)
+	Age   func() time.Duration
+	Clock func() time.Time
+	Caps  Caps
 	// StaleAfter is the age of the view past which nothing is sold; default 30 s.
 	StaleAfter time.Duration
 
