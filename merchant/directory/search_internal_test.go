@@ -37,7 +37,9 @@ func entry(t *rapid.T, id int64) *Entry {
 		Offers:    &Offers{List: []Offer{{Title: words(t, "title", 4)}}},
 	}
 	e.City, e.brand = cityOf(e.Territory), fold(e.Brand)
-	if e.Placed {
+	if e.Placed && rapid.IntRange(0, 2).Draw(t, "one spot") == 0 {
+		e.Place = Point{113.61, 34.71} // a mall
+	} else if e.Placed {
 		e.Place = Point{
 			113.6 + float64(rapid.IntRange(-40, 40).Draw(t, "east"))/97,
 			34.7 + float64(rapid.IntRange(-40, 40).Draw(t, "north"))/89,
