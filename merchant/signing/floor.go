@@ -45,21 +45,20 @@ func floorKind(clock func() time.Time) Kind {
 			if object != draft.FloorObject(p.Trade, p.Brand) {
 				return fmt.Errorf("signing: proposal about %s for the floor %q %q", object, p.Trade, p.Brand)
 			}
-			return nil
+			sum, err := floorDraft(ctx, tx, clock, object)
+			if err == nil && sum != p.SHA256 { // saved after the maker read it: publishing would discard that
+				return ErrStale
+			}
+			return err
 		},
 		Fingerprint: func(ctx context.Context, tx pgx.Tx, object string, payload json.RawMessage) (string, error) {
 			var p FloorPayload
 			if err := json.Unmarshal(payload, &p); err != nil {
 				return "", fmt.Errorf("signing: payload: %w", err)
 			}
-			sum := ""
-			d, err := draft.NewStore(tx, clock).Get(ctx, object)
-			switch {
-			case errors.Is(err, draft.ErrNotFound):
-			case err != nil:
+			sum, err := floorDraft(ctx, tx, clock, object)
+			if err != nil {
 				return "", err
-			default:
-				sum = hex.EncodeToString(d.SHA256[:])
 			}
 			var last int
 			err = tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) FROM floors
@@ -92,4 +91,16 @@ func floorKind(clock func() time.Time) Kind {
 			return drafts.Discard(ctx, by, p.Object, version)
 		},
 	}
+}
+
+// floorDraft is the hash of a floor's draft in hex, "" without one.
+func floorDraft(ctx context.Context, tx pgx.Tx, clock func() time.Time, object string) (string, error) {
+	d, err := draft.NewStore(tx, clock).Get(ctx, object)
+	if errors.Is(err, draft.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(d.SHA256[:]), nil
 }

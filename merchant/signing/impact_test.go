@@ -2,6 +2,7 @@ package signing_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"testing"
@@ -293,4 +294,22 @@ func TestWhileTheClockGoesOn(t *testing.T) {
 	proposal, err = p.impacts.ProposeFloor(p.ctx, p.writer, p.proposals, impact, "再提高")
 	p.must(err)
 	p.must(p.proposals.Decide(p.ctx, p.chief, proposal, true, "同意"))
+}
+
+// TestFloorDraftSavedMeanwhile: a draft that a colleague saves between the maker's
+// reading and proposing is neither approved unseen nor thrown away.
+func TestFloorDraftSavedMeanwhile(t *testing.T) {
+	t.Parallel()
+	p := newProvince(t)
+	read := percent(9000)
+	p.draftFloor(9000)
+	d, err := draft.NewStore(p.db, p.clock.Now).Get(p.ctx, draft.FloorObject(merchant.TradeCatering, ""))
+	p.must(err)
+	p.draftFloor(8500)
+	_, err = p.proposals.Propose(p.ctx, p.writer, signing.FloorKind, d.Object, p.province, signing.FloorPayload{
+		Trade: merchant.TradeCatering, Draft: d.Version, SHA256: hex.EncodeToString(d.SHA256[:]), Effective: noon,
+		DeadlineDays: 30, Terms: canonical(t, read)}, "马上")
+	if !errors.Is(err, signing.ErrStale) {
+		t.Errorf("proposed: %v", err)
+	}
 }
