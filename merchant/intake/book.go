@@ -22,8 +22,9 @@ const (
 	MaxMerchants = 500
 	MaxOutlets   = 2000
 	// maxUnzipped bounds what a workbook unpacks to, so that a small file can't fill
-	// the memory.
-	maxUnzipped = 64 << 20
+	// the memory: reading takes up to 25 times as much. A full one of MaxOutlets
+	// rows unpacks to 3 MB.
+	maxUnzipped = 8 << 20
 	maxFaults   = 200
 )
 

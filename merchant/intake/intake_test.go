@@ -1,10 +1,12 @@
 package intake_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +202,7 @@ func TestFaults(t *testing.T) {
 		"no key":           {set("商家", 0, ""), "请填写序号"},
 		"place":            {set("门店", 3, "410199"), "区划代码应为"},
 		"abroad":           {set("门店", 4, "13.4"), "经纬度不在河南"},
+		"another county's": {set("门店", 3, "410103"), "不在本单位的辖区内"},
 		"no outlet":        {func(s sheets) { s["门店"] = nil }, "没有它的门店"},
 		"no contract":      {func(s sheets) { s["协议"] = nil }, "没有它的协议"},
 		"two contracts":    {func(s sheets) { s["协议"] = append(s["协议"], s["协议"][0]) }, "只填一份协议"},
@@ -242,7 +245,7 @@ func TestNoWorkbook(t *testing.T) {
 	}
 	for name, data := range map[string][]byte{
 		"empty": nil, "text": []byte("序号,名称"), "zip of nothing": []byte("PK\x05\x06" + strings.Repeat("\x00", 18)),
-		"too large": make([]byte, intake.MaxFile+1), "no rows": sheets{}.write(t), "too many rows": long.write(t),
+		"bomb": bomb(t), "too large": make([]byte, intake.MaxFile+1), "no rows": sheets{}.write(t), "too many rows": long.write(t),
 	} {
 		var fields merchant.FieldErrors
 		if _, err := w.store.Check(w.ctx, w.maker, "x", data); !errors.As(err, &fields) || fields.On("file") == "" {
@@ -252,6 +255,36 @@ func TestNoWorkbook(t *testing.T) {
 	if n := w.count("import_runs"); n != 0 {
 		t.Errorf("%d runs kept", n)
 	}
+}
+
+// bomb is the template with shared strings that take 1 GB of memory when read.
+func bomb(t *testing.T) []byte {
+	t.Helper()
+	data, err := intake.Template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	to := zip.NewWriter(&out)
+	for _, f := range from.File {
+		if f.Name != "xl/sharedStrings.xml" {
+			err = errors.Join(err, to.Copy(f))
+			continue
+		}
+		r, openErr := f.Open()
+		strs, readErr := io.ReadAll(r)
+		w, createErr := to.Create(f.Name)
+		_, writeErr := io.WriteString(w, strings.Replace(string(strs), "</sst>", strings.Repeat("<si><t>a</t></si>", 40<<20/17)+"</sst>", 1))
+		err = errors.Join(err, openErr, readErr, createErr, writeErr)
+	}
+	if err = errors.Join(err, to.Close()); err != nil || out.Len() > 1<<20 {
+		t.Fatal(err, out.Len())
+	}
+	return out.Bytes()
 }
 
 func TestTemplateIsRead(t *testing.T) {

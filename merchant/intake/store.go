@@ -18,13 +18,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"unioncard/card/union/event"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
-	"unioncard/merchant/signing"
 	"unioncard/merchant/terms"
 )
 
@@ -70,11 +68,23 @@ type Store struct {
 	db           merchant.DB
 	clock        func() time.Time
 	applications *application.Store
+	reading      chan struct{} // one workbook is unpacked at once
 }
 
 // New returns a store; applications keeps the merchants' codes.
 func New(db merchant.DB, clock func() time.Time, applications *application.Store) *Store {
-	return &Store{db, clock, applications}
+	return &Store{db, clock, applications, make(chan struct{}, 1)}
+}
+
+// unpack is read in its turn, so that several workbooks at once don't add up.
+func (s *Store) unpack(ctx context.Context, data []byte) (*book, error) {
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return read(data)
 }
 
 // errRollback ends a dry run.
@@ -83,7 +93,7 @@ var errRollback = errors.New("intake: dry run")
 // Check reads a workbook for the account's own office, tries all of it, and keeps
 // it with its report. merchant.FieldErrors (field "file") for what is no workbook.
 func (s *Store) Check(ctx context.Context, acct *staff.Account, name string, data []byte) (*Run, error) {
-	b, err := read(data)
+	b, err := s.unpack(ctx, data)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +223,12 @@ func (s *Store) tryOne(ctx context.Context, tx pgx.Tx, by merchant.By, office in
 		return s.fault(err, b, sheetMerchants, m.row)
 	}
 	for _, o := range m.outlets {
+		switch inside, err := covers(ctx, tx, office, o.territory); {
+		case err != nil:
+			return false, err
+		case !inside:
+			return bad(sheetOutlets, o.row, "区划代码", "这家门店不在本单位的辖区内，请由上级工会导入，或请当地工会办理。")
+		}
 		_, err := shops.CreateOutlet(ctx, by, merchant.NewOutlet{MerchantID: id, Name: o.name, Address: o.address,
 			Territory: o.territory, Lon: o.lon, Lat: o.lat})
 		if err != nil {
@@ -220,6 +236,17 @@ func (s *Store) tryOne(ctx context.Context, tx pgx.Tx, by merchant.By, office in
 		}
 	}
 	return s.sign(ctx, shops, by, office, b, m, id, category)
+}
+
+// covers reports whether a division's union lies at or below an office: elsewhere
+// it has no business (invariant 9).
+func covers(ctx context.Context, tx pgx.Tx, office int64, territory int32) (inside bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM unions u JOIN unions o ON starts_with(u.path, o.path)
+		WHERE u.division = $2 AND o.id = $1)`, office, territory).Scan(&inside)
+	if err != nil {
+		return false, fmt.Errorf("intake: territory: %w", err)
+	}
+	return inside, nil
 }
 
 // sign draws up, publishes and activates the merchant's contract.
@@ -341,75 +368,4 @@ func (s *Store) Runs(ctx context.Context, path string, limit int) ([]*Run, error
 		return nil, fmt.Errorf("intake: runs: %w", err)
 	}
 	return pgx.CollectRows(rows, scanRun)
-}
-
-// Kind is the proposal to take a checked workbook in.
-func (s *Store) Kind() signing.Kind {
-	return signing.Kind{
-		Name: KindApply, Title: "导入商家", Right: staff.ImportBusiness,
-		Fingerprint: func(ctx context.Context, tx pgx.Tx, object string, _ json.RawMessage) (string, error) {
-			id, ok := signing.ObjectID(object, "importrun")
-			if !ok {
-				return "", merchant.ErrNotFound
-			}
-			r, err := New(tx, s.clock, s.applications).Get(ctx, id)
-			switch {
-			case err != nil:
-				return "", err
-			case !r.Report.Good():
-				return "", ErrFaults
-			case !r.Applied.IsZero():
-				return "", ErrTaken
-			}
-			return fmt.Sprintf("%x", r.SHA256), nil
-		},
-		Apply: func(ctx context.Context, tx pgx.Tx, by merchant.By, p *signing.Proposal) error {
-			id, ok := signing.ObjectID(p.Object, "importrun")
-			if !ok {
-				return merchant.ErrNotFound
-			}
-			return s.apply(ctx, tx, by, id)
-		},
-	}
-}
-
-// apply takes a workbook in, in the transaction of its approval, whole or not at
-// all. ErrFaults if it meets what its check did not, ErrTaken. The run's row lock
-// keeps two apart; import_applied_once stands behind it.
-func (s *Store) apply(ctx context.Context, tx pgx.Tx, by merchant.By, id int64) error {
-	var data []byte
-	var office int64
-	var taken bool
-	err := tx.QueryRow(ctx, `SELECT data, office_id, applied_at IS NOT NULL FROM import_runs WHERE id = $1 FOR UPDATE`, id).
-		Scan(&data, &office, &taken)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return merchant.ErrNotFound
-	case err != nil:
-		return fmt.Errorf("intake: run: %w", err)
-	case taken:
-		return ErrTaken
-	}
-	b, err := read(data)
-	if err != nil {
-		return err
-	}
-	if err := s.take(ctx, tx, by, office, b); err != nil {
-		return err
-	}
-	if len(b.faults) > 0 {
-		f := b.faults[0]
-		return fmt.Errorf("%w: %s row %d: %s", ErrFaults, f.Sheet, f.Row, f.What)
-	}
-	_, err = tx.Exec(ctx, `UPDATE import_runs SET applied_at = $2 WHERE id = $1`, id, s.clock())
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.ConstraintName == "import_applied_once" {
-		return ErrTaken
-	}
-	if err != nil {
-		return fmt.Errorf("intake: taken in: %w", err)
-	}
-	r := b.report()
-	return event.Record(ctx, tx, by.Actor, "import.apply", "importrun:"+strconv.FormatInt(id, 10), by.Reason, nil,
-		map[string]any{"merchants": r.Merchants, "outlets": r.Outlets, "contracts": r.Contracts})
 }
