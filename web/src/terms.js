@@ -51,6 +51,14 @@ export function start(panel) {
   // Choices of the curve stand outside the form, and belong to it.
   panel.addEventListener("change", soon);
   pasting(form);
+  // Who types fast, or comes back to a form the browser kept, was here before us.
+  if ([...form.elements].some(typed)) soon();
+}
+
+/** typed: a field is no longer as the page brought it. */
+function typed(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  return field.defaultValue !== undefined && field.value !== field.defaultValue;
 }
 
 function show(panel, html) {
