@@ -18,23 +18,20 @@ const system = "system"
 // Advance moves every plan on that is due: contracts that expired get a plan, a
 // running one settles from its last purchase, and a settling one whose refund
 // tail is over and whose gates are all closed is done. It returns how many moved.
-// Run it every minute or so, on any number of nodes. One plan that fails does
-// not keep the others from their turn.
+// Run it every minute or so, on any number of nodes. One contract or plan that fails
+// does not keep the others from their turn.
 func (s *Store) Advance(ctx context.Context, now time.Time) (int, error) {
 	moved, err := s.adopt(ctx, now)
-	if err != nil {
-		return moved, err
-	}
+	failed := []error{err}
 	rows, err := s.db.Query(ctx, `SELECT id FROM exit_plans WHERE state = 'running' AND last_purchase <= $1
 		OR state = 'settling' AND refund_until <= $1 ORDER BY id`, now)
 	if err != nil {
-		return moved, fmt.Errorf("exit: due plans: %w", err)
+		return moved, errors.Join(append(failed, fmt.Errorf("exit: due plans: %w", err))...)
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return moved, fmt.Errorf("exit: due plans: %w", err)
+		return moved, errors.Join(append(failed, fmt.Errorf("exit: due plans: %w", err))...)
 	}
-	var failed []error
 	for _, id := range ids {
 		did, err := s.step(ctx, id, now)
 		if err != nil {
@@ -61,7 +58,9 @@ func (s *Store) adopt(ctx context.Context, now time.Time) (int, error) {
 		return 0, fmt.Errorf("exit: expired contracts: %w", err)
 	}
 	by := merchant.By{Actor: system, Reason: "协议到期"}
-	for i, id := range ids {
+	adopted := 0
+	var failed []error
+	for _, id := range ids {
 		err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
 			// The contract's row keeps two nodes from adopting it at once.
 			if _, err := tx.Exec(ctx, `SELECT FROM contracts WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
@@ -78,10 +77,12 @@ func (s *Store) adopt(ctx context.Context, now time.Time) (int, error) {
 				LastPurchase: c.ValidUntil, RefundUntil: c.RefundUntil, CreatedBy: system})
 		})
 		if err != nil {
-			return i, fmt.Errorf("exit: adopt contract %d: %w", id, err)
+			failed = append(failed, fmt.Errorf("exit: adopt contract %d: %w", id, err))
+		} else {
+			adopted++
 		}
 	}
-	return len(ids), nil
+	return adopted, errors.Join(failed...)
 }
 
 // step makes one move of a plan; false if there was none to make.

@@ -135,8 +135,8 @@ func (o *Order) Check(c *merchant.Contract, now time.Time) error {
 		wrong.Add("noticed_on", "请填写通知商家的日期。")
 	case noticed.After(now):
 		wrong.Add("noticed_on", "通知日期不能晚于今天；请先通知商家，再办理终止。")
-	case noticed.Before(c.ValidFrom.AddDate(0, 0, -1)):
-		wrong.Add("noticed_on", "通知日期早于协议开始，请核对年份。")
+	case noticed.Before(c.ValidFrom.AddDate(0, 0, -1)) && (!c.ValidFrom.After(now) || noticed.Before(now.AddDate(0, -3, 0))):
+		wrong.Add("noticed_on", "通知日期早于协议开始，请核对年份。") // of one not begun, more than a season ago
 	}
 	end, err := o.end()
 	switch {
@@ -155,6 +155,8 @@ func (o *Order) Check(c *merchant.Contract, now time.Time) error {
 		wrong.Add("last_day", fmt.Sprintf("最后优惠日至少在 %d 天以后，让会员和收银员有准备；违约违规可选立即终止。", MinNotice))
 	case end.Sub(now) > maxAhead:
 		wrong.Add("last_day", "最后优惠日太远，请核对年份。")
+	case !end.After(c.ValidFrom):
+		wrong.Add("last_day", "最后优惠日早于协议开始（"+c.ValidFrom.In(beijing).Format(time.DateOnly)+"），请核对。")
 	case !end.Before(c.ValidUntil):
 		wrong.Add("last_day", "最后优惠日不早于协议到期日（"+c.ValidUntil.In(beijing).AddDate(0, 0, -1).Format(time.DateOnly)+"），到期会自动终止，不用办理。")
 	}
@@ -235,7 +237,7 @@ func (s *Store) OrderTx(ctx context.Context, tx pgx.Tx, by merchant.By, contract
 	p := &Plan{ContractID: contractID, Kind: o.Kind, Cause: o.Cause, State: StateRunning, NoticedOn: noticed,
 		LastPurchase: c.ValidUntil, RefundUntil: c.RefundUntil, MerchantLeaves: o.Merchant, CreatedBy: by.Actor}
 	if c.ValidUntil.After(now) && o.Kind == KindCause { // ended before it had begun
-		p.LastPurchase = now
+		p.LastPurchase, p.RefundUntil = now, now // and nothing was sold
 	}
 	if cause, _ := causeOf(o.Cause); cause.BarMonths > 0 {
 		p.ReentryFrom = p.LastPurchase.In(beijing).AddDate(0, cause.BarMonths, 0)

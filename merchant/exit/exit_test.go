@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -276,6 +277,28 @@ func TestOrderRefusals(t *testing.T) {
 	}
 }
 
+// Notice for a day before a contract begins is refused at the form, not after the
+// approval.
+func TestOrderBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	c := &merchant.Contract{ValidFrom: noon.AddDate(0, 2, 0), ValidUntil: noon.AddDate(1, 0, 0)}
+	var wrong merchant.FieldErrors
+	o := notice
+	o.NoticedOn = "2026-06-01"
+	if err := o.Check(c, noon); !errors.As(err, &wrong) || wrong.On("last_day") == "" || wrong.On("noticed_on") != "" {
+		t.Errorf("%v", err)
+	}
+	// For cause it may be ended before it begins; there is nothing to wait for.
+	w := newWorld(t)
+	w.contract = w.sign(w.outlets[1], noon.AddDate(0, 2, 0), noon.AddDate(1, 0, 0))
+	_, err := w.order(exit.Order{Kind: exit.KindCause, Cause: "fraud", NoticedOn: "2026-06-01"})
+	w.must(err)
+	w.advance(noon)
+	if state, contract, tills, _ := w.advance(noon.Add(time.Minute)); state != exit.StateDone || contract != merchant.ContractEnded || tills[1] != "active" {
+		t.Errorf("plan %s, contract %s, tills %v", state, contract, tills)
+	}
+}
+
 func TestEffect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -319,5 +342,51 @@ func TestAdvanceAtOnce(t *testing.T) {
 	}
 	if total != 1 {
 		t.Errorf("the plan moved %d times", total)
+	}
+}
+
+// One contract that can't be given a plan keeps neither other contracts nor plans
+// that are due from their turn.
+func TestOneBadContractHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	good := w.sign(w.outlets[1], noon, noon.AddDate(1, 0, 0))
+	_, err := w.pool.Exec(w.ctx, fmt.Sprintf(`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN RAISE EXCEPTION 'spoilt'; END $$;
+		CREATE TRIGGER spoil BEFORE INSERT ON exit_plans FOR EACH ROW WHEN (NEW.contract_id = %d) EXECUTE FUNCTION spoil()`, w.contract))
+	w.must(err)
+	end := noon.AddDate(1, 0, 0)
+	w.set(end)
+	_, err = w.shops.EndExpired(w.ctx, end)
+	w.must(err)
+	for range 2 {
+		if _, err := w.exits.Advance(w.ctx, end); err == nil {
+			t.Error("the bad one is not told of")
+		}
+	}
+	if p, err := w.exits.Latest(w.ctx, good); err != nil || p.State != exit.StateSettling {
+		t.Errorf("the good one: %+v, %v", p, err)
+	}
+}
+
+// The tills of a contract that ran out while its renewal was being signed stay.
+func TestRenewalUnderWayKeepsTheTills(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exits = exit.New(w.pool, func() time.Time { return *w.now.Load() }, exit.RenewalGate{})
+	end := noon.AddDate(1, 0, 0)
+	next, err := w.shops.CreateContract(w.ctx, by, merchant.NewContract{MerchantID: w.merchant, OfficeID: w.office,
+		ValidFrom: end, ValidUntil: end.AddDate(1, 0, 0)})
+	w.must(err)
+	_, err = w.pool.Exec(w.ctx, `INSERT INTO renewals (contract_id, follows) VALUES ($1, $2)`, next, w.contract)
+	w.must(err)
+	for _, day := range []int{0, 31, 60} {
+		if state, _, tills, _ := w.advance(end.AddDate(0, 0, day)); state != exit.StateSettling || tills[0] != "active" {
+			t.Errorf("day %d: plan %s, tills %v", day, state, tills)
+		}
+	}
+	w.must(w.shops.EndContract(w.ctx, by, next, time.Time{}))
+	if state, _, tills, _ := w.advance(end.AddDate(0, 0, 61)); state != exit.StateDone || tills[0] != "retired" {
+		t.Errorf("given up: plan %s, tills %v", state, tills)
 	}
 }

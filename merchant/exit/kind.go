@@ -107,3 +107,26 @@ func (ProposalGate) Open(ctx context.Context, tx pgx.Tx, contractID int64) ([]me
 			URL: fmt.Sprintf("/console/proposals/%d", id)}, err
 	})
 }
+
+// RenewalGate keeps a contract that has run out open while its renewal is still
+// being negotiated or signed: its terminals are wanted again, and a retired one
+// can't come back. Giving the draft up closes the gate.
+type RenewalGate struct{}
+
+// Name is the gate's name.
+func (RenewalGate) Name() string { return "renewal" }
+
+// Open lists the renewals of the contract that are drafts.
+func (RenewalGate) Open(ctx context.Context, tx pgx.Tx, contractID int64) ([]merchant.Blocker, error) {
+	rows, err := tx.Query(ctx, `SELECT c.id FROM renewals r JOIN contracts c ON c.id = r.contract_id
+		WHERE r.follows = $1 AND c.status = 'draft' ORDER BY c.id`, contractID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (merchant.Blocker, error) {
+		var id int64
+		err := row.Scan(&id)
+		return merchant.Blocker{What: fmt.Sprintf("续签协议（编号 %d）还没有签好，请签好发布，或放弃那份草稿。", id),
+			URL: fmt.Sprintf("/console/contracts/%d", id)}, err
+	})
+}
