@@ -306,3 +306,27 @@ func BenchmarkOutlets(b *testing.B) {
 		}
 	}
 }
+
+// TestLongestPageStaysSmall: terms with as many group prices as there may be.
+func TestLongestPageStaysSmall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var doc strings.Builder
+	doc.WriteString(`{"v":1,"offers":[`)
+	for offer := range 3 {
+		fmt.Fprintf(&doc, `{"id":"g%d","title":"团购%d","benefit":{"kind":"unit_price","prices":[`, offer, offer)
+		for i := range 800 {
+			fmt.Fprintf(&doc, `{"sku":"商品名称长长长长长长长长%d-%d","price_fen":%d},`, offer, i, 100+i)
+		}
+		fmt.Fprintf(&doc, `{"sku":"last%d","price_fen":1}]},"funding_bp":10000},`, offer)
+	}
+	text := strings.TrimSuffix(doc.String(), ",") + "]}"
+	_, err := r.store.PublishTerms(t.Context(), by, r.chain, []byte(text), time.Time{})
+	r.must(err)
+	r.reload()
+	for _, path := range []string{fmt.Sprintf("/outlets/%d", r.outlets[0]), "/outlets?brand=" + url.QueryEscape("蜀香火锅")} {
+		if w := r.get(path); w.Code != 200 || w.Body.Len() > 100<<10 {
+			t.Errorf("%s: %d, %d bytes", path, w.Code, w.Body.Len())
+		}
+	}
+}

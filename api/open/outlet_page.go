@@ -8,16 +8,28 @@ import (
 	"unioncard/api/page"
 	"unioncard/merchant"
 	"unioncard/merchant/directory"
+	"unioncard/merchant/terms"
 )
 
 func tradeOf(s string) merchant.Trade { return merchant.Trade(s) }
 
+// pricesMost is how many group prices a page shows, so that it stays below 100 KB.
+const pricesMost = 300
+
+// shown is an offer on an outlet's page.
+type shown struct {
+	directory.Offer
+	Prices []terms.Price
+	Left   int // group prices that are not shown
+}
+
 type outletPage struct {
 	page.Frame
 	Outlet    *directory.Entry
-	Lifted    []directory.Offer // of the province's floors that lift the contract
-	Where     string            // its whole address
-	Area      string            // its city and county
+	Offers    []shown
+	Lifted    []string // of the province's floors that lift the contract
+	Where     string   // its whole address
+	Area      string   // its city and county
 	Office    string
 	Last      time.Time // the last day of the contract
 	Sign      directory.Sign
@@ -44,12 +56,23 @@ func (h *Handlers) OutletPage(x *exchange.Exchange) error {
 		p.Office = u.Name
 	}
 	for _, l := range e.Lifting {
-		p.Lifted = append(p.Lifted, l.List...)
+		for i := range l.List {
+			p.Lifted = append(p.Lifted, short(&l.List[i]))
+		}
 	}
 	if city := h.divisions.name(e.City); city != "" {
 		p.Crumbs = append(p.Crumbs, page.Crumb{Title: city, URL: "/outlets?city=" + strconv.Itoa(int(e.City))})
 	}
 	p.Same = h.same(e)
+	left := pricesMost
+	for _, o := range e.Offers.List {
+		s := shown{Offer: o, Prices: o.Doc.Benefit.Prices}
+		if n := min(left, len(s.Prices)); n < len(s.Prices) {
+			s.Prices, s.Left = s.Prices[:n], len(s.Prices)-n
+		}
+		left -= len(s.Prices)
+		p.Offers = append(p.Offers, s)
+	}
 	p.Summary = p.Area + " " + e.Name + "："
 	for i := range e.Offers.List {
 		if i < 3 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,13 +170,22 @@ func (d *Directory) describe(c *terms.Compiled) *Offers {
 	o := &Offers{of: c}
 	for i := range c.Document() {
 		doc := &c.Document()[i]
-		o.List = append(o.List, Offer{ID: doc.ID, Title: doc.Title, Text: d.names.Describe(*doc), Doc: doc})
+		o.List = append(o.List, Offer{ID: doc.ID, Title: doc.Title, Text: d.names.Describe(*doc), Terms: conditions(d.names.Words(*doc)), Doc: doc})
 	}
 	if d.offers == nil {
 		d.offers = offersOf{}
 	}
 	d.offers[c] = o
 	return o
+}
+
+// conditions are the words that stand after what an offer gives and on what.
+func conditions(w terms.Words) string {
+	parts := slices.Concat(w.Limits, w.When, w.Who)
+	if w.Caps != "" {
+		parts = slices.Insert(parts, 0, w.Caps)
+	}
+	return strings.Join(parts, "，")
 }
 
 // sweepOffers forgets documents that nothing in the index has, when there are many.

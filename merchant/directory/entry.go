@@ -51,6 +51,8 @@ type Offer struct {
 	ID, Title string
 	// Text is made from the rules, so that what a member reads is what is computed.
 	Text string
+	// Terms are the conditions alone: how often, when, for whom; "" without any.
+	Terms string
 	// Doc is the offer itself. It must not be changed.
 	Doc *terms.Offer
 }
