@@ -117,6 +117,9 @@ func (h *Handlers) Exit(x *exchange.Exchange) error {
 	if err := o.Check(c, h.Clock()); err != nil && !errors.As(err, &wrong) {
 		return err
 	}
+	if err := h.mayLeave(x, c, o, &wrong); err != nil {
+		return err
+	}
 	reason := reasonIn(form, &wrong)
 	if len(wrong) == 0 {
 		_, err = h.Signing.Propose(x.Ctx, x.Account, exit.KindEnd, contractObject(c.ID), c.OfficeID, o, reason)
@@ -130,6 +133,22 @@ func (h *Handlers) Exit(x *exchange.Exchange) error {
 		return err
 	}
 	return h.exitRefused(x, &page.Form{Values: form.Values, Errors: wrong})
+}
+
+// mayLeave refuses to take a merchant out of the network that has moved away with
+// its union: the office still ends the contract that it signed, no more.
+func (h *Handlers) mayLeave(x *exchange.Exchange, c *merchant.Contract, o exit.Order, wrong *merchant.FieldErrors) error {
+	if !o.Merchant {
+		return nil
+	}
+	path, err := merchant.Locate(x.Ctx, h.DB, "merchant", c.MerchantID)
+	if err != nil {
+		return err
+	}
+	if !x.Account.Covers(path) {
+		wrong.Add("merchant_leaves", "商家已不归本单位管辖，只能终止本单位签的协议；要退出网络，请商家现在的签约工会办理。")
+	}
+	return nil
 }
 
 func (h *Handlers) exitRefused(x *exchange.Exchange, form *page.Form) error {

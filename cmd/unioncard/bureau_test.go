@@ -75,6 +75,16 @@ func (p *province) serve(t testing.TB, redis string) *bureau {
 	return b
 }
 
+// sub runs a subtest, to which the bureau's own complaints belong meanwhile.
+func (b *bureau) sub(name string, f func(t *testing.T)) {
+	all := b.TB
+	all.(*testing.T).Run(name, func(t *testing.T) {
+		b.TB = t
+		defer func() { b.TB = all }()
+		f(t)
+	})
+}
+
 func (b *bureau) must(err error) {
 	b.Helper()
 	if err != nil {

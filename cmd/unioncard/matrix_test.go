@@ -147,14 +147,14 @@ func TestRights(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
 	m.untouched("refused", func() {
-		t.Run("nobody", m.nobody)
-		t.Run("outside", m.outside)
-		t.Run("without the right", m.withoutRight)
-		t.Run("from another site", m.crossSite)
+		m.sub("nobody", m.nobody)
+		m.sub("outside", m.outside)
+		m.sub("without the right", m.withoutRight)
+		m.sub("from another site", m.crossSite)
 	})
-	t.Run("with the right", m.withRight)
-	t.Run("the province", m.province)
-	t.Run("moved, stripped and disabled", m.changes)
+	m.sub("with the right", m.withRight)
+	m.sub("the province", m.province)
+	m.sub("moved, stripped and disabled", m.changes)
 }
 
 // nobody: without a session, and with one that never was.

@@ -178,10 +178,14 @@ func (s *Store) finish(ctx context.Context, tx pgx.Tx, p *Plan) error {
 	if !p.MerchantLeaves {
 		return nil
 	}
-	var others bool
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM contracts WHERE merchant_id = $1 AND id <> $2 AND status <> 'ended')`,
-		c.MerchantID, c.ID).Scan(&others)
-	if err != nil || others {
+	// It stays for another contract, and if it has moved away with its union meanwhile:
+	// then it is not this office's to send away.
+	var stays bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM contracts WHERE merchant_id = $1 AND id <> $2 AND status <> 'ended')
+			OR NOT EXISTS (SELECT FROM merchants m JOIN unions mu ON mu.id = m.office_id, unions o
+				WHERE m.id = $1 AND o.id = $3 AND starts_with(mu.path, o.path))`,
+		c.MerchantID, c.ID, c.OfficeID).Scan(&stays)
+	if err != nil || stays {
 		return err
 	}
 	var move *merchant.MoveError
