@@ -236,7 +236,7 @@ func (s *Store) OrderTx(ctx context.Context, tx pgx.Tx, by merchant.By, contract
 	}
 	p := &Plan{ContractID: contractID, Kind: o.Kind, Cause: o.Cause, State: StateRunning, NoticedOn: noticed,
 		LastPurchase: c.ValidUntil, RefundUntil: c.RefundUntil, MerchantLeaves: o.Merchant, CreatedBy: by.Actor}
-	if c.ValidUntil.After(now) && o.Kind == KindCause { // ended before it had begun
+	if c.ValidFrom.After(now) && o.Kind == KindCause { // ended before it had begun
 		p.LastPurchase, p.RefundUntil = now, now // and nothing was sold
 	}
 	if cause, _ := causeOf(o.Cause); cause.BarMonths > 0 {
