@@ -199,6 +199,21 @@ func readSignature(ctx context.Context, tx pgx.Tx, proposal int64) (*Signature, 
 	return &s, nil
 }
 
+// Scans lists the stamped scans of what a contract has agreed, the newest first.
+func (c *Contracts) Scans(ctx context.Context, contract int64) ([]Signature, error) {
+	rows, err := c.db.Query(ctx, `SELECT g.id, g.file_id, f.name, encode(g.terms_sha256, 'hex'), a.name, g.at
+		FROM signatures g JOIN files f ON f.id = g.file_id JOIN staff a ON a.id = g.staff_id
+		WHERE g.contract_id = $1 AND f.removed_at IS NULL ORDER BY g.id DESC LIMIT 100`, contract)
+	if err != nil {
+		return nil, fmt.Errorf("signing: scans: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Signature])
+	if err != nil {
+		return nil, fmt.Errorf("signing: scans: %w", err)
+	}
+	return out, nil
+}
+
 // hold reads who acts as they are now, and the contract's standing with its
 // approval locked; it refuses who may not.
 func (c *Contracts) hold(ctx context.Context, tx pgx.Tx, a *staff.Account, contract int64) (*Standing, *staff.Account, error) {
@@ -294,7 +309,7 @@ func (c *Contracts) Publish(ctx context.Context, a *staff.Account, contract int6
 		if err := p.Decode(&payload); err != nil {
 			return err
 		}
-		by := merchant.By{Actor: actor(now.ID), Reason: fmt.Sprintf("%s（提请 %d，%s 批准）", p.Reason, p.ID, actor(p.CheckerID))}
+		by := merchant.By{Actor: actor(now.ID), Reason: fmt.Sprintf("%s（提请 %d，%d 号账号批准）", p.Reason, p.ID, p.CheckerID)}
 		if out, err = publish(ctx, tx, c.clock, by, &payload); err != nil {
 			return err
 		}

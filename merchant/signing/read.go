@@ -13,7 +13,9 @@ import (
 
 const proposalSQL = `SELECT p.id, p.kind, p.object, p.office_id, o.name, o.path, p.payload, p.fingerprint, p.state,
 	p.maker_id, m.name, p.reason, p.made_at, coalesce(p.checker_id, 0), coalesce(c.name, ''), coalesce(p.decision, ''),
-	p.decided_at, p.carried_at
+	p.decided_at, p.carried_at,
+	coalesce((SELECT w.name FROM contracts k JOIN merchants w ON w.id = k.merchant_id
+		WHERE k.id = CASE WHEN p.object LIKE 'contract:%' THEN substr(p.object, 10)::bigint END), '')
 	FROM proposals p JOIN unions o ON o.id = p.office_id JOIN staff m ON m.id = p.maker_id
 	LEFT JOIN staff c ON c.id = p.checker_id`
 
@@ -21,7 +23,7 @@ func (s *Store) scan(row pgx.CollectableRow) (Proposal, error) {
 	var p Proposal
 	var decided, carried *time.Time
 	err := row.Scan(&p.ID, &p.Kind, &p.Object, &p.OfficeID, &p.Office, &p.Path, &p.Payload, &p.Fingerprint, &p.State,
-		&p.MakerID, &p.Maker, &p.Reason, &p.MadeAt, &p.CheckerID, &p.Checker, &p.Decision, &decided, &carried)
+		&p.MakerID, &p.Maker, &p.Reason, &p.MadeAt, &p.CheckerID, &p.Checker, &p.Decision, &decided, &carried, &p.Merchant)
 	p.DecidedAt, p.CarriedAt, p.Title = orZero(decided), orZero(carried), s.kinds[p.Kind].Title
 	return p, err
 }

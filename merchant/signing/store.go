@@ -202,7 +202,7 @@ func (s *Store) carryOut(ctx context.Context, tx pgx.Tx, checker *staff.Account,
 		return nil
 	}
 	by := merchant.By{Actor: actor(checker.ID),
-		Reason: fmt.Sprintf("%s（提请 %d，%s）；%s", p.Reason, p.ID, actor(p.MakerID), reason)}
+		Reason: fmt.Sprintf("%s（提请 %d，%d 号账号）；%s", p.Reason, p.ID, p.MakerID, reason)}
 	return k.Apply(ctx, tx, by, p)
 }
 
