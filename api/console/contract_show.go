@@ -31,6 +31,7 @@ type contractPage struct {
 	Current  *signing.TermsVersion
 	Versions []signing.TermsVersion
 	History  []page.Step
+	Scans    []signing.Signature // of what was stamped, the newest first
 	Open     []signing.Renegotiation
 	Form     *page.Form
 	May      bool // the account may work on the contract
@@ -69,6 +70,9 @@ func (h *Handlers) contractPage(x *exchange.Exchange, form *page.Form) error {
 		return err
 	}
 	if p.Open, err = h.Contracts.RenegotiationsOf(x.Ctx, id); err != nil {
+		return err
+	}
+	if p.Scans, err = h.Contracts.Scans(x.Ctx, id); err != nil {
 		return err
 	}
 	if err := h.contractWords(x, p); err != nil {
