@@ -191,6 +191,9 @@ func (h *Handlers) ContractNew(x *exchange.Exchange) error {
 	if !ok || outlet < 0 {
 		wrong.Add("outlet", "请选择协议管哪些门店")
 	}
+	if err := h.barred(x, id, "valid_from", &wrong); err != nil {
+		return err
+	}
 	var contract int64
 	if err = wrong.Err(); err == nil {
 		contract, err = h.Merchants.CreateContract(x.Ctx, merchant.By{Actor: x.Account.Actor(), Reason: reason}, merchant.NewContract{
@@ -213,6 +216,16 @@ func (h *Handlers) ContractNew(x *exchange.Exchange) error {
 	}
 	x.Status = http.StatusUnprocessableEntity
 	return h.contractNewPage(x, shown)
+}
+
+// barred notes that a merchant that was ended for cause stays out, also where it
+// never left the network and has a draft from before.
+func (h *Handlers) barred(x *exchange.Exchange, merchantID int64, field string, wrong *merchant.FieldErrors) error {
+	until, err := h.Exits.BarredUntil(x.Ctx, merchantID)
+	if err == nil && !until.IsZero() {
+		wrong.Add(field, "这家商家曾因违约违规被终止协议，"+page.Day(until)+" 以前不能再签。")
+	}
+	return err
 }
 
 // ContractRenewForm answers GET /console/contracts/:id/renew.

@@ -223,6 +223,21 @@ func (h *Handlers) contractRefused(x *exchange.Exchange, form *exchange.Form, er
 	return h.contractPage(x, shown)
 }
 
+// contractSaid shows the contract again with why nothing was done.
+func (h *Handlers) contractSaid(x *exchange.Exchange, form *exchange.Form, why string) error {
+	x.Status = http.StatusUnprocessableEntity
+	return h.contractPage(x, &page.Form{Values: form.Values, Summary: why})
+}
+
+// barredDraft is barred for a contract that would be the merchant's coming back.
+func (h *Handlers) barredDraft(x *exchange.Exchange, field string, wrong *merchant.FieldErrors) error {
+	c, err := h.contractOf(x)
+	if err != nil || c.Status != merchant.ContractDraft {
+		return err
+	}
+	return h.barred(x, c.MerchantID, field, wrong)
+}
+
 // ContractPropose answers POST /console/contracts/:id/propose.
 func (h *Handlers) ContractPropose(x *exchange.Exchange) error {
 	form, err := x.Form()
@@ -236,6 +251,9 @@ func (h *Handlers) ContractPropose(x *exchange.Exchange) error {
 	var wrong merchant.FieldErrors
 	reason := reasonIn(form, &wrong)
 	effective := dayField(form, "effective", &wrong, false)
+	if err := h.barredDraft(x, "reason", &wrong); err != nil {
+		return err
+	}
 	if err := wrong.Err(); err != nil {
 		return h.contractRefused(x, form, err)
 	}
@@ -281,6 +299,13 @@ func (h *Handlers) ContractPublish(x *exchange.Exchange) error {
 	id, err := x.ID64("id")
 	if err != nil {
 		return err
+	}
+	var wrong merchant.FieldErrors
+	if err := h.barredDraft(x, "publish", &wrong); err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return h.contractSaid(x, form, wrong[0].Message)
 	}
 	out, err := h.Contracts.Publish(x.Ctx, x.Account, id)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
+	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/terms"
 )
@@ -189,6 +190,10 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 			return err
 		}
 		p.AboutURL += "/exit"
+	} else if id, ok := signing.ObjectID(p.Proposal.Object, "importrun"); ok {
+		if err := h.aboutImport(x, p, id); err != nil {
+			return err
+		}
 	} else {
 		p.About = p.Proposal.Object
 	}
@@ -197,9 +202,48 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 		p.Effect = "批准后立即暂停：会员马上不能享受优惠，门店从公开目录撤下。"
 	case exit.KindResume:
 		p.Effect = "批准后立即恢复优惠。"
+	case exit.KindEnd:
+		return h.aboutOrder(p)
+	case intake.KindApply:
+		p.Effect = "批准后立即导入：表里的协议马上生效，门店进入公开目录。请先逐行核对清单。"
 	default:
 		p.Effect = "批准后立即照办，影响见所涉协议的“暂停与终止”页。"
 	}
+	return nil
+}
+
+// aboutOrder says what ending a contract was proposed as: whoever approves answers
+// for the cause, the day and the bar.
+func (h *Handlers) aboutOrder(p *proposalPage) error {
+	var o exit.Order
+	if err := p.Proposal.Decode(&o); err != nil {
+		return err
+	}
+	leaves := "不退出"
+	if o.Merchant {
+		leaves = "退出网络"
+	}
+	last := "最后优惠日 " + o.LastDay
+	p.Effect = "批准后照办：到最后优惠日停止优惠，退款期满后停用终端。影响见所涉协议的“暂停与终止”页。"
+	if o.Kind == exit.KindCause {
+		last = "批准后立即终止"
+		p.Effect = "批准后立即终止：会员马上不能享受优惠，商家在限期内不能重新入网。影响见所涉协议的“暂停与终止”页。"
+	}
+	p.Facts = []any{fact("原因", exit.Title(o.Cause)), fact("何时终止", last), fact("通知商家", o.NoticedOn), fact("商家", leaves)}
+	if m := exit.BarMonths(o.Cause); m > 0 {
+		p.Facts = append(p.Facts, fact("再次受理申请", fmt.Sprintf("%d 个月以后", m)))
+	}
+	return nil
+}
+
+// aboutImport names the workbook that is to be taken in.
+func (h *Handlers) aboutImport(x *exchange.Exchange, p *proposalPage, id int64) error {
+	r, err := h.Intake.Get(x.Ctx, id)
+	if err != nil {
+		return err
+	}
+	p.About, p.AboutURL = "导入“"+r.Name+"”（查看清单）", fmt.Sprintf("/console/import/%d", id)
+	p.Facts = []any{fact("内容", fmt.Sprintf("%d 个商家，%d 个门店，%d 份协议", r.Report.Merchants, r.Report.Outlets, r.Report.Contracts))}
 	return nil
 }
 

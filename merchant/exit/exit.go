@@ -88,6 +88,13 @@ func Title(code string) string {
 	return code
 }
 
+// BarMonths is how long a merchant that was ended for a cause stays out, 0 for not
+// at all.
+func BarMonths(code string) int {
+	c, _ := causeOf(code)
+	return c.BarMonths
+}
+
 // Order is what a clerk proposes: to end a contract.
 type Order struct {
 	Kind       Kind      `json:"kind"`

@@ -140,7 +140,12 @@ func TestImport(t *testing.T) {
 	w := newWorld(t)
 	before := w.count("changes") + w.count("events")
 	r := w.check(good())
-	if diff := cmp.Diff(intake.Report{Merchants: 1, Outlets: 2, Contracts: 1}, r.Report); diff != "" {
+	kept, err := w.store.Get(w.ctx, r.ID)
+	w.must(err)
+	want := intake.Report{Merchants: 1, Outlets: 2, Contracts: 1, Rows: []intake.Row{{Name: "老郑州烩面有限公司", Code: "91410000170001401D",
+		Trade: merchant.TradeCatering, Outlets: []string{"花园路店（郑州市金水区花园路1号）", "经三路店（郑州市金水区经三路2号）"},
+		From: time.Date(2025, 12, 31, 16, 0, 0, 0, time.UTC), Until: time.Date(2027, 12, 31, 16, 0, 0, 0, time.UTC), Clause: true, Offers: "8.8折"}}}
+	if diff := cmp.Diff(want, kept.Report); diff != "" {
 		t.Fatal(diff)
 	}
 	if n := w.count("merchants") + w.count("outlets") + w.count("contracts") + w.count("changes") + w.count("events") - before; n != 1 {

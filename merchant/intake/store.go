@@ -43,7 +43,25 @@ type Report struct {
 	Faults    []Fault `json:"faults"`
 	// More: there are more faults than are listed.
 	More bool `json:"more,omitempty"`
+	// Rows are what the checker reads before approving; none with faults.
+	Rows []Row `json:"rows,omitempty"`
 }
+
+// Row is one merchant of a workbook, as the workbook says it.
+type Row struct {
+	Name    string         `json:"name"`
+	Code    string         `json:"code"`
+	Brand   string         `json:"brand,omitempty"`
+	Trade   merchant.Trade `json:"trade"`
+	Outlets []string       `json:"outlets"` // name and address
+	From    time.Time      `json:"from"`
+	Until   time.Time      `json:"until"` // exclusive
+	Clause  bool           `json:"clause"`
+	Offers  string         `json:"offers"`
+}
+
+// LastDay is a moment of the contract's last day.
+func (r Row) LastDay() time.Time { return r.Until.Add(-time.Second) }
 
 // Good reports whether the workbook can be taken in.
 func (r *Report) Good() bool { return len(r.Faults) == 0 }
@@ -140,9 +158,17 @@ func shortName(s string) string {
 func (b *book) report() Report {
 	r := Report{Merchants: len(b.merchants), Faults: b.faults, More: b.tooMany}
 	for _, m := range b.merchants {
+		row := Row{Name: m.name, Code: m.code, Brand: m.brand, Trade: m.trade}
+		for _, o := range m.outlets {
+			row.Outlets = append(row.Outlets, o.name+"（"+o.address+"）")
+		}
 		r.Outlets += len(m.outlets)
-		if m.contract != nil {
+		if c := m.contract; c != nil {
 			r.Contracts++
+			row.From, row.Until, row.Clause, row.Offers = c.from, c.until, c.clause, c.offers
+		}
+		if r.Good() {
+			r.Rows = append(r.Rows, row)
 		}
 	}
 	return r
