@@ -160,7 +160,13 @@ func (h *Handlers) ApplicationCheck(x *exchange.Exchange) error {
 		return err
 	}
 	version, _ := form.Int("version")
-	err = h.Applications.Tick(x.Ctx, byAccount(x, "核对清单"), a.ID, version, form.Text("item"), form.Text("on") == "1")
+	item, reason := form.Text("item"), "核对清单"
+	for _, i := range application.Checklist(a.Doc.Trade) {
+		if i.Name == item {
+			reason = i.Title
+		}
+	}
+	err = h.Applications.Tick(x.Ctx, byAccount(x, reason), a.ID, version, item, form.Text("on") == "1")
 	if err != nil {
 		return h.refused(x, err, form, decideForm)
 	}

@@ -208,6 +208,9 @@ func steps(changes []application.Change) []page.Step {
 		if s.Who == "" {
 			s.Who = actorName(c.Actor)
 		}
+		if s.Why == s.What {
+			s.Why = ""
+		}
 		var titles []string
 		for _, f := range c.Fields {
 			titles = append(titles, application.FieldTitle(f))
