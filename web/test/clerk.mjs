@@ -32,7 +32,7 @@ try {
   await step("terms below the floor are seen and mended", draft);
   await step("nobody approves the own work", ownWork);
   await step("the till is installed", install);
-  await step("the colleague approves, by keyboard", () => decide("发布优惠条件", "条件不低于省级底线，同意。"));
+  await step("the colleague approves, by keyboard", () => decide("发布优惠条件", "满200元减10元", "条件不低于省级底线，同意。"));
   await step("printed, stamped, published", publish);
   await step("listed and accepted within a second", listed);
   await step("pages on a phone", phone);
@@ -247,8 +247,8 @@ async function install() {
 }
 
 /** decide is the colleague's part, without a mouse: sign in, see on the dashboard
- * that something waits, open it from the list, give a reason, approve. */
-async function decide(title, reason) {
+ * that something waits, open it from the list, read it, give a reason, approve. */
+async function decide(title, shows, reason) {
   const page = colleague;
   const keys = page.keyboard;
   if (page.url() === "about:blank") {
@@ -272,6 +272,7 @@ async function decide(title, reason) {
   await tabTo(page, entry);
   await keys.press("Enter");
   await heading(page, title).waitFor();
+  await sees(page, shows);
   await shot(page, "proposal");
   await tabTo(page, field(page, "您的意见"));
   await keys.type(reason);
@@ -379,24 +380,26 @@ async function end() {
 }
 
 async function delisted() {
-  const since = await decide("终止协议", "抽查记录属实，同意终止。");
+  const since = await decide("终止协议", "拒不履行优惠约定", "抽查记录属实，同意终止。");
   await Promise.all([inDirectory(since, false), atTill(since, "contract_ended")]);
 }
 
 async function closed() {
-  await outside("pass", { days: 0 });
+  await outside("pass", { days: 29 }); // refunds are still taken
   await go(clerk, "退出");
   const plan = main(clerk).getByRole("row", { name: merchant.name });
   await plan.getByText("拒不履行优惠约定").waitFor();
   await shot(clerk, "exits");
   await plan.getByRole("link", { name: merchant.name }).click();
   await heading(clerk, /退出计划/).waitFor();
+  await heading(clerk, /退出计划 退款期/).waitFor();
+  await sees(clerk, new RegExp(new Date(Date.parse(wish.today) + 30 * 86400000).toISOString().slice(0, 10)));
   await sees(clerk, "再次受理申请");
   await shot(clerk, "plan");
-  assert.ok((await outside("pass", { days: 40 })).moved > 0);
+  await outside("pass", { days: 31 });
   await clerk.reload();
   await heading(clerk, /退出计划 已办结/).waitFor();
-  const left = await main(clerk).locator("section, .card", { has: heading(clerk, "未了事项") }).first().innerText();
+  const left = await main(clerk).locator(".card", { has: heading(clerk, "未了事项") }).innerText();
   assert.match(left, /未了事项\s*没有。/);
   await shot(clerk, "done");
   await go(clerk, "退出");
@@ -405,6 +408,8 @@ async function closed() {
   await heading(clerk, "下一步：没有了，协议已终止").waitFor();
   await clerk.goto(outlet);
   await main(clerk).getByRole("row", { name: /已停用/ }).waitFor();
+  await sees(clerk, "商家已退出网络");
+  assert.equal(await button(clerk, "开通终端").count(), 0);
   await shot(clerk, "outlet-after");
   await go(clerk, "工作台");
   await sees(clerk, "没有等您办理的事项。");
