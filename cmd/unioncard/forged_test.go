@@ -18,6 +18,7 @@ import (
 
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/application"
 	"unioncard/merchant/exit"
 )
 
@@ -197,6 +198,9 @@ func (m *matrix) forgedObjects() []forgery {
 			"valid_until", "2031-12-31", "refund_days", "30", "reason", "新签")
 	}
 	app := m.readyApplication(c)
+	for _, h := range []*holding{below, m.all[3]} { // the same company, in another office's hands
+		m.must(m.node.applied.SetDetails(m.Context(), testBy, h.ids["merchant"][0], 0, application.Details{Code: companyCode}))
+	}
 	merchants := m.elsewhere("merchant")
 	merchants["another code's"], merchants["another office's"] = idText(own.ids["merchant"][0]), idText(below.ids["merchant"][0])
 	accept := func(merchant string) *reply {
@@ -264,10 +268,13 @@ func (m *matrix) forgedSeconds() []forgery {
 	}
 }
 
+// companyCode is a unified social credit code (GB 32100) that is one.
+const companyCode = "91410000170001401D"
+
 // readyApplication is an application of Zhengzhou whose checklist is done.
 func (m *matrix) readyApplication(c *clerk) int64 {
 	m.Helper()
-	a := m.enter(c, "郑州宇通餐饮有限公司", "91410000170001401D", "410105")
+	a := m.enter(c, "郑州宇通餐饮有限公司", companyCode, "410105")
 	m.review(c, a)
 	return a
 }
