@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"unioncard/api/console"
 	"unioncard/api/exchange"
@@ -104,7 +105,8 @@ func (s *server) toSignIn(x *exchange.Exchange) error {
 func (p *People) refuse(problems *problems, x *exchange.Exchange, err error) {
 	pr := problems.find(err)
 	problems.answer(x, err)
-	if page.WantsJSON(x) {
+	// An address that is none is a person's only if a browser asks for a page.
+	if page.WantsJSON(x) || x.Gin.FullPath() == "" && !strings.Contains(x.Gin.GetHeader("Accept"), "text/html") {
 		return
 	}
 	if err := p.Pages.Problem(x, page.Problem{Code: pr.code, Title: pr.title, Detail: pr.detail, Fix: pr.fix, Status: pr.status}); err != nil {

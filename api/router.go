@@ -183,8 +183,8 @@ func (s *server) engine(routes []route) *gin.Engine {
 	for _, r := range routes {
 		engine.Handle(r.method, r.path, s.enter(&r))
 	}
-	engine.NoRoute(s.enter(&route{method: "ANY", path: "no route", handle: refuse(exchange.ErrNoRoute), open: true}))
-	engine.NoMethod(s.enter(&route{method: "ANY", path: "no method", handle: refuse(exchange.ErrMethod), open: true}))
+	engine.NoRoute(s.enter(&route{method: "ANY", path: "no route", handle: refuse(exchange.ErrNoRoute), open: true, people: s.people != nil}))
+	engine.NoMethod(s.enter(&route{method: "ANY", path: "no method", handle: refuse(exchange.ErrMethod), open: true, people: s.people != nil}))
 	return engine
 }
 

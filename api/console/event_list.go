@@ -30,6 +30,7 @@ func eventList() *ListSpec {
 type eventRow struct {
 	event.Found
 	Who, What, Kind, URL string
+	Name                 string // which one of its kind
 	Changes              []change
 }
 
@@ -61,7 +62,7 @@ func (h *Handlers) EventList(x *exchange.Exchange) error {
 	if l.Exporting() {
 		return Export(x, l, found, h.Clock(), func(e event.Found) []any {
 			r := newEventRow(e)
-			return []any{page.Second(e.At), r.Who, r.What, r.Kind + " " + e.ObjectID, e.Reason, changesText(r.Changes), e.Seq}
+			return []any{page.Second(e.At), r.Who, r.What, r.Kind + " " + r.Name, e.Reason, changesText(r.Changes), e.Seq}
 		})
 	}
 	found = Finish(l, found, func(e event.Found, _ string) (any, int64) { return e.ID, e.ID })
@@ -74,7 +75,7 @@ func (h *Handlers) EventList(x *exchange.Exchange) error {
 
 func newEventRow(e event.Found) eventRow {
 	return eventRow{Found: e, Who: whoDid(&e), What: actionName(e.Action), Kind: kindName(e.Kind),
-		URL: objectURL(e.Kind, e.ObjectID), Changes: changesOf(e.Before, e.After)}
+		Name: objectName(e.ObjectID), URL: objectURL(e.Kind, e.ObjectID), Changes: changesOf(e.Before, e.After)}
 }
 
 func changesText(changes []change) string {

@@ -99,6 +99,14 @@ func whoDid(e *event.Found) string {
 	return kind
 }
 
+// objectName is an object's id in words: floors are named by trade or brand.
+func objectName(id string) string {
+	if trade, ok := strings.CutPrefix(id, "trade:"); ok {
+		return page.TradeName(trade)
+	}
+	return strings.TrimPrefix(id, "brand:")
+}
+
 // objectURL is the page of an object, "" without one.
 func objectURL(kind, id string) string {
 	pages := map[string]string{

@@ -330,3 +330,29 @@ func TestLongestPageStaysSmall(t *testing.T) {
 		}
 	}
 }
+
+// TestNoSuchAddress: a browser that asks for what is none gets a page, everything
+// else the problem document that tills rely on; so too for a form's address that is
+// opened in a browser.
+func TestNoSuchAddress(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+	for _, c := range []struct {
+		path, accept string
+		status       int
+		media, says  string
+	}{
+		{"/nowhere", browser, 404, "text/html", "没有这个页面"},
+		{"/v1/nowhere", "*/*", 404, "application/problem+json", "route_not_found"},
+		{"/nowhere", "", 404, "application/problem+json", "route_not_found"},
+		{"/open/v1/nowhere", browser, 404, "application/problem+json", "route_not_found"},
+		{"/console/logout", browser, 405, "text/html", "这个地址不能直接打开"},
+		{"/console/logout", "*/*", 405, "application/problem+json", "method_not_allowed"},
+	} {
+		w := r.get(c.path, "Accept", c.accept)
+		if w.Code != c.status || !strings.HasPrefix(w.Header().Get("Content-Type"), c.media) || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s for %q: %d %s %s", c.path, c.accept, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+}

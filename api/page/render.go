@@ -149,7 +149,7 @@ func (r *Renderer) Problem(x *exchange.Exchange, p Problem) error {
 	if x.Account != nil {
 		name = "console/problem"
 	}
-	if own, ok := forPeople[p.Status]; ok && (p.Code == "route_not_found" || p.Code == "not_found" || p.Code == "internal") {
+	if own, ok := forPeople[p.Status]; ok && (p.Code == "route_not_found" || p.Code == "not_found" || p.Code == "internal" || p.Code == "method_not_allowed") {
 		p.Title, p.Detail, p.Fix = own.Title, own.Detail, own.Fix
 		if x.Account == nil && p.Status == http.StatusNotFound {
 			p.Detail = "您要找的内容不存在，或已经撤下。" // the public has no territory
@@ -165,6 +165,8 @@ func (r *Renderer) Problem(x *exchange.Exchange, p Problem) error {
 var forPeople = map[int]Problem{
 	http.StatusNotFound: {Title: "没有这个页面", Detail: "您要找的内容不存在，或不在您的管辖范围内。",
 		Fix: "请核对网址，或从首页重新进入。"},
+	http.StatusMethodNotAllowed: {Title: "这个地址不能直接打开", Detail: "它只接收页面上按钮的提交，刚才没有办理任何事。",
+		Fix: "请返回上一页，或从首页重新进入。"},
 	http.StatusInternalServerError: {Title: "系统内部错误", Detail: "系统出了故障，刚才的操作可能没有完成。",
 		Fix: "请先查看是否已生效，再决定是否重做；仍不行时把下面的编号告诉系统管理员。"},
 }

@@ -340,6 +340,16 @@ func TestSignRefuses(t *testing.T) {
 	if n := o.count(`SELECT count(*) FROM events WHERE action = 'contract.sign'`); n != 1 {
 		t.Errorf("%d events of signing", n)
 	}
+	scans, err := o.contracts.Scans(o.ctx, id)
+	o.must(err)
+	if len(scans) != 1 || scans[0].FileID == 0 || !strings.HasSuffix(scans[0].TermsSHA256, code) {
+		t.Errorf("scans: %+v", scans)
+	}
+	approved, err := o.proposals.Of(o.ctx, draft.ContractObject(id))
+	o.must(err)
+	if c, err := o.contracts.Show(o.ctx, id); err != nil || len(approved) != 1 || approved[0].Merchant != c.Merchant {
+		t.Errorf("proposals of %+v: %+v %v", c, approved, err)
+	}
 }
 
 func TestProposeTermsRefuses(t *testing.T) {
