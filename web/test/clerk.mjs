@@ -22,7 +22,6 @@ const [office, other] = await Promise.all([open(wish.base), open(wish.base)]);
 if (wish.shots) await mkdir(wish.shots, { recursive: true });
 const clerk = await office.newPage();
 const colleague = await other.newPage();
-for (const page of [clerk, colleague]) page.setDefaultTimeout(15000);
 let contract; // its address, once there is one
 let outlet;
 
