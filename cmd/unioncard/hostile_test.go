@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"testing"
 	"time"
@@ -66,4 +67,23 @@ func TestImportIsReadBeforeApproval(t *testing.T) {
 	checker.want("the proposal", checker.get(waiting), 200, run, "1 份协议")
 	checker.want("its rows", checker.get(run), 200, name, "每满100减15", "餐饮")
 	checker.want("approve", checker.post(waiting+"/decide", "decision", "approve", "reason", "已逐行核对"), 303)
+}
+
+// TestSillyAddresses: no address or version is an internal error.
+func TestSillyAddresses(t *testing.T) {
+	t.Parallel()
+	b := newProvince(t).serve(t, "")
+	chief := b.hire("chief", b.unions[henan], staff.Negotiator, staff.Approver)
+	const most = "9223372036854775807"
+	cursor := base64.RawURLEncoding.EncodeToString([]byte(`{"s":"id","d":true,"i":` + most + `}`))
+	for _, path := range []string{"/console/events?at=" + cursor, "/console/proposals?view=all&before=" + most,
+		"/console/merchants?at=" + cursor, "/console/terminals?at=" + cursor + "&sort=-id"} {
+		chief.want(path, chief.get(path), 200)
+	}
+	for _, path := range []string{"/apply/%00/x", "/apply/%ff/x/edit", "/apply/x/%00", "/console/floors/impact?id=" + most} {
+		chief.want(path, chief.get(path), 404)
+	}
+	clerk := b.hire("clerk", b.unions[jinshui], staff.Negotiator)
+	application := clerk.want("enter", clerk.post("/console/applications", "trade", "catering"), 303).to()
+	chief.want("a version to come", clerk.post(application+"/move", "action", "submit", "version", most), 409)
 }

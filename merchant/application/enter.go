@@ -8,7 +8,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -116,6 +118,9 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, by merchant.By, source So
 // ByToken reads the application of a secret link. merchant.ErrNotFound for a
 // wrong number or token alike.
 func (s *Store) ByToken(ctx context.Context, number, token string) (*Application, error) {
+	if !utf8.ValidString(number) || strings.ContainsRune(number, 0) {
+		return nil, merchant.ErrNotFound // PostgreSQL takes no such text
+	}
 	hash := hashToken(token)
 	var id int64
 	var stored []byte

@@ -194,7 +194,7 @@ func history(ctx context.Context, db querier, kind string, id, past int64) ([]Ch
 			ARRAY(SELECT jsonb_array_elements_text(CASE jsonb_typeof(e.after->'fields') WHEN 'array' THEN e.after->'fields' ELSE '[]' END))
 		FROM events e LEFT JOIN staff s ON e.actor = 'staff:' || s.id
 		WHERE e.object_kind = $1 AND e.object_id = $2::text
-		AND ($3 < 0 OR jsonb_typeof(e.after->'version') = 'number' AND (e.after->>'version')::bigint > $3)
+		AND ($3::bigint < 0 OR jsonb_typeof(e.after->'version') = 'number' AND (e.after->>'version')::bigint > $3)
 		ORDER BY e.id LIMIT 1000`, kind, fmt.Sprint(id), past)
 	if err != nil {
 		return nil, fmt.Errorf("application: history: %w", err)

@@ -117,7 +117,7 @@ func (s *Store) List(ctx context.Context, f Filter, p keyset.Page) ([]Terminal, 
 	where, order, all := p.Clause(map[string]string{"seen": "x.seen", "merchant": "x.merchant", "id": "x.id"}, "x.id",
 		append(make([]any, given), args...)...)
 	return s.query(ctx, f.Path, ` WHERE ($6 = '' OR x.health = $6) AND ($7 = '' OR x.status = $7)
-		AND ($8 = 0 OR x.merchant_id = $8) AND ($9 = 0 OR x.outlet_id = $9)
+		AND ($8::bigint = 0 OR x.merchant_id = $8) AND ($9::bigint = 0 OR x.outlet_id = $9)
 		AND (x.merchant LIKE $10 OR x.outlet LIKE $10) AND `+where+order, all[given:]...)
 }
 

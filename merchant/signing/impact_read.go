@@ -125,7 +125,7 @@ func (w *Impacts) Rows(ctx context.Context, id, office, after int64, limit int) 
 			r.comparison, r.deadline, r.resolved_at, r.members
 		FROM impact_rows r JOIN contracts c ON c.id = r.contract_id JOIN merchants m ON m.id = c.merchant_id
 		JOIN unions u ON u.id = r.office_id LEFT JOIN outlets o ON o.id = c.outlet_id
-		WHERE r.impact_id = $1 AND ($2 = 0 OR r.office_id = $2) AND r.contract_id > $3 ORDER BY r.contract_id LIMIT $4`,
+		WHERE r.impact_id = $1 AND ($2::bigint = 0 OR r.office_id = $2) AND r.contract_id > $3 ORDER BY r.contract_id LIMIT $4`,
 		id, office, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("signing: impact rows: %w", err)

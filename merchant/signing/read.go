@@ -116,6 +116,6 @@ type Filter struct {
 // List lists the proposals in an account's territory, the newest first.
 func (s *Store) List(ctx context.Context, a *staff.Account, f Filter) ([]Proposal, error) {
 	return s.query(ctx, s.db, ` WHERE starts_with(o.path, $1) AND ($2 = '' OR p.state = $2) AND ($3 = '' OR p.kind = $3)
-		AND ($4 = 0 OR p.maker_id = $4) AND ($5 = 0 OR p.id < $5) ORDER BY p.id DESC LIMIT $6`,
+		AND ($4::bigint = 0 OR p.maker_id = $4) AND ($5::bigint = 0 OR p.id < $5) ORDER BY p.id DESC LIMIT $6`,
 		a.Path, f.State, f.Kind, f.Maker, f.Before, f.Limit)
 }

@@ -53,7 +53,7 @@ func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
 	if f.Scope == "" && !f.All {
 		return nil, nil // an empty scope takes in nothing
 	}
-	order, beside := `DESC`, `($1 = 0 OR e.id < $1)`
+	order, beside := `DESC`, `($1::bigint = 0 OR e.id < $1)`
 	if f.Newer {
 		order, beside = `ASC`, `e.id > $1`
 	}
