@@ -243,16 +243,19 @@ func readable(body string) string {
 	return strings.Join(strings.Fields(out.String()), " ")
 }
 
-// soon asks until ok says yes, and fails when the limit has passed.
-func soon(tb testing.TB, limit time.Duration, what string, ok func() bool) time.Duration {
+// soon asks until ok says yes. It fails if a question that was put later than limit
+// after a moment was still answered with no.
+func soon(tb testing.TB, since time.Time, limit time.Duration, what string, ok func() bool) {
 	tb.Helper()
-	began := time.Now()
-	for !ok() {
-		if time.Since(began) > limit {
-			tb.Fatalf("%s: not within %v", what, limit)
+	for {
+		asked := time.Since(since)
+		if ok() {
+			return
+		}
+		if asked > limit {
+			tb.Fatalf("%s: not yet %v after", what, asked)
 		}
 	}
-	return time.Since(began)
 }
 
 // snapshot is a small photograph, n of many that differ.

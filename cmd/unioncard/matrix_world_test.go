@@ -182,7 +182,7 @@ func (b *bureau) floorDraft(ctx context.Context, c *clerk) int64 {
 	const doc = `{"v":1,"offers":[{"id":"base","title":"九折底线","benefit":{"kind":"percent","rate_bp":9000},"funding_bp":10000}]}`
 	c.want("draft a floor", c.upload("/console/floors/edit/json?trade=travel", "", "", nil, "doc", doc, "version", "0"), 303)
 	c.want("find its impact", c.post("/console/floors/impact", "trade", "travel", "deadline_days", "30"), 303)
-	soon(b, time.Minute, "impact", func() bool {
+	soon(b, time.Now(), time.Minute, "impact", func() bool {
 		return ctx.Err() != nil || b.number(`SELECT count(*) FROM floor_impacts WHERE state <> 'done'`) == 0
 	})
 	return b.number(`SELECT max(id) FROM floor_impacts`)
