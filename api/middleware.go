@@ -224,17 +224,38 @@ func (s *server) authenticate(r *route, next exchange.Handler) exchange.Handler 
 	}
 }
 
-// readBody reads the body; only now, since it may be the body of a stranger.
+// readBody reads the body; only now, since it may be the body of a stranger. Where
+// the route takes longer than the server gives, as an upload over a county's slow
+// line, the connection gets the route's time.
 func (s *server) readBody(r *route, next exchange.Handler) exchange.Handler {
 	if r.media == exchange.NoBody {
 		return next
 	}
 	return func(x *exchange.Exchange) error {
+		if r.timeout > writeTimeout {
+			if err := giveTime(x, r.timeout); err != nil {
+				return err
+			}
+		}
 		if err := x.ReadBody(r.body); err != nil {
 			return err
 		}
 		return next(x)
 	}
+}
+
+// sendTime is for sending the answer of a route that used all of its time.
+const sendTime = 10 * time.Second
+
+// giveTime lets the connection last for a route's time and for its answer. The
+// server sets its own limits again for the next request.
+func giveTime(x *exchange.Exchange, d time.Duration) error {
+	c := http.NewResponseController(x.Gin.Writer)
+	err := errors.Join(c.SetReadDeadline(x.Start.Add(d)), c.SetWriteDeadline(x.Start.Add(d+sendTime)))
+	if errors.Is(err, http.ErrNotSupported) { // no connection: a test
+		return nil
+	}
+	return err
 }
 
 // admit bounds how many requests are worked on at once. It comes after the body

@@ -12,6 +12,10 @@ import (
 // poor mobile network sends a basket well within it.
 const readTimeout = 10 * time.Second
 
+// writeTimeout is how long a request may take from its headers to the end of its
+// answer, unless its route has longer (readBody).
+const writeTimeout = 30 * time.Second
+
 // NewServer returns a server for h at addr with every time limit set. A client
 // that sends its request slower than this, or reads its answer slower, loses its
 // connection and nothing else. Shut it down with Shutdown, which lets requests
@@ -24,7 +28,7 @@ func NewServer(addr string, h http.Handler) *http.Server {
 		// request, which shows in the throughput of verifications.
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       withPeer,

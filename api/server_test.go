@@ -221,3 +221,36 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("/healthz with the database away: %d", w.Code)
 	}
 }
+
+// lasting notes how long a connection is given.
+type lasting struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (l *lasting) SetReadDeadline(t time.Time) error  { l.read = t; return nil }
+func (l *lasting) SetWriteDeadline(t time.Time) error { l.write = t; return nil }
+
+// TestLongRoutesLast: an upload over a slow line, and what takes longer than most,
+// is not cut off by the server's limits before the route's own.
+func TestLongRoutesLast(t *testing.T) {
+	t.Parallel()
+	s, _ := newTestServer(t, io.Discard)
+	ok := func(*exchange.Exchange) error { return nil }
+	for path, r := range map[string]route{
+		"/long":  {timeout: longTime},
+		"/short": {timeout: pageTime},
+	} {
+		r.method, r.path, r.handle, r.media, r.body, r.open = http.MethodPost, path, ok, exchange.MediaForm, smallBody, true
+		req := httptest.NewRequest(r.method, path, strings.NewReader("a=b"))
+		req.Header.Set("Content-Type", string(exchange.MediaForm))
+		w := &lasting{ResponseRecorder: httptest.NewRecorder()}
+		before := time.Now()
+		s.engine([]route{r}).ServeHTTP(w, req)
+		long := path == "/long"
+		if w.Code != http.StatusOK || !w.read.IsZero() != long || !w.write.IsZero() != long ||
+			long && (w.read.Before(before.Add(longTime)) || !w.write.After(w.read)) {
+			t.Errorf("%s: %d, reads until %v, writes until %v", path, w.Code, w.read, w.write)
+		}
+	}
+}
