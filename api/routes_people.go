@@ -24,6 +24,8 @@ const (
 
 // peopleRoutes is every page there is, by audience. A line of the console names
 // the right it needs and the kind of object that :id is; signedIn holds both.
+// Who may, in words, stands in cmd/unioncard/testdata/rights.txt; a route without
+// its line there fails a test.
 func (s *server) peopleRoutes() []route {
 	p := s.people
 	if p == nil {
