@@ -23,15 +23,10 @@ type Offer struct{ Secret, URL string }
 
 var errNoBox = errors.New("staff: no key to keep second factors with")
 
-// offer makes a secret to enrol with, or keeps the one offered unless anew.
-func (s *Store) offer(ctx context.Context, tx pgx.Tx, r *record, anew bool) error {
+// offer makes a secret to enrol with, in place of one offered before.
+func (s *Store) offer(ctx context.Context, tx pgx.Tx, r *record) error {
 	if s.box == nil {
 		return errNoBox
-	}
-	if r.Offered != nil && !anew {
-		if _, err := s.box.open(r.ID, r.Offered); err == nil {
-			return nil
-		}
 	}
 	sealed, err := s.box.seal(r.ID, newTOTPSecret())
 	if err != nil {

@@ -210,3 +210,31 @@ func TestChangeOfSecondFactor(t *testing.T) {
 		t.Errorf("the new phone: %v", err)
 	}
 }
+
+// Who knows the password before the second factor is set up does not learn the
+// secret that the owner then sets up.
+func TestEnrolmentIsTheLastSignIns(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	thief, err := r.try("zhang.gong", goodPassword, home, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := r.OfferAtSignIn(ctx, thief.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := r.try("zhang.gong", goodPassword, home, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer, err := r.OfferAtSignIn(ctx, owner.Token)
+	if err != nil || offer.Secret == seen.Secret {
+		t.Errorf("the secret that somebody has seen is offered again: %v", err)
+	}
+	if _, err := r.OfferAtSignIn(ctx, thief.Token); !errors.Is(err, staff.ErrNoSession) {
+		t.Errorf("the secret is shown in two places: %v", err)
+	}
+}

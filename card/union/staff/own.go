@@ -79,7 +79,7 @@ func (s *Store) StartFactor(ctx context.Context, a *Account, password string) er
 	if _, err := s.proveOwn(ctx, a.ID, password); err != nil {
 		return err
 	}
-	return s.own(ctx, a.ID, func(tx pgx.Tx, r *record) error { return s.offer(ctx, tx, r, true) })
+	return s.own(ctx, a.ID, func(tx pgx.Tx, r *record) error { return s.offer(ctx, tx, r) })
 }
 
 // ConfirmFactor sets the offered second factor up once a code proves that the app

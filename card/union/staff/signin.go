@@ -170,7 +170,12 @@ func (s *Store) advance(ctx context.Context, tx pgx.Tx, r *record, codeDone bool
 	e := &Entry{Stage: s.next(r, codeDone)}
 	switch e.Stage {
 	case StageEnrol:
-		if err := s.offer(ctx, tx, r, false); err != nil {
+		// Whoever else is at this stage with the password must not read the secret
+		// that the owner is about to set up.
+		if _, err := tx.Exec(ctx, `DELETE FROM staff_sessions WHERE staff_id = $1 AND stage = 'enrol'`, r.ID); err != nil {
+			return nil, fmt.Errorf("staff: end other enrolments: %w", err)
+		}
+		if err := s.offer(ctx, tx, r); err != nil {
 			return nil, err
 		}
 	case StageFull:
