@@ -13,7 +13,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { open, signIn } from "./browser.mjs";
-import { button, confirm, field, go, heading, link, main, sees, tabTo } from "./person.mjs";
+import { button, confirm, curveDrawn, field, go, heading, link, main, picture, sees, tabTo } from "./person.mjs";
 
 const wish = JSON.parse(await text(process.stdin));
 const merchant = { name: "郑州山河饺子馆有限公司", outlet: "山河饺子馆建设路店", code: "91410000170001401D", slip: "91410000170001401E" };
@@ -82,16 +82,6 @@ async function within(since, what, ask) {
   }
 }
 
-/** picture makes a photo or a scan on the fly. */
-async function picture(words) {
-  const sheet = await clerk.context().newPage();
-  await sheet.setViewportSize({ width: 480, height: 320 });
-  await sheet.setContent(`<h1>${words}</h1><p>副本　1-1</p>`);
-  const buffer = await sheet.screenshot({ type: "jpeg" });
-  await sheet.close();
-  return { name: `${words}.jpg`, mimeType: "image/jpeg", buffer };
-}
-
 async function enter() {
   await signIn(clerk, wish.clerk, wish.password);
   await go(clerk, "入网申请");
@@ -128,7 +118,7 @@ async function review() {
   assert.ok(await button(clerk, "通过，进入洽谈").isDisabled());
   for (const [i, kind] of ["营业执照", "经营许可", "门店照片"].entries()) {
     await field(clerk, "这是什么材料").selectOption(kind);
-    await field(clerk, "文件").setInputFiles(await picture(kind));
+    await field(clerk, "文件").setInputFiles(await picture(clerk, kind));
     await button(clerk, "上传").click();
     await clerk.locator("#files tbody tr").nth(i).waitFor();
   }
@@ -139,7 +129,7 @@ async function review() {
   // The clerk is at the shop, with a phone.
   await clerk.setViewportSize({ width: 390, height: 844 });
   await field(clerk, "看到的情况").fill("招牌清楚，正常营业，用收银机收款；与店长见面。");
-  await field(clerk, "照片（选填，最多 6 张）").setInputFiles([await picture("门头"), await picture("店内")]);
+  await field(clerk, "照片（选填，最多 6 张）").setInputFiles([await picture(clerk, "门头"), await picture(clerk, "店内")]);
   await button(clerk, "记下走访").click();
   await sees(clerk, "与店长见面");
   await shot(clerk, "application-phone");
@@ -155,25 +145,8 @@ async function review() {
   await button(clerk, "通过，进入洽谈").click();
   await confirm(clerk, "通过", /1 家门店和协议草稿/);
   await heading(clerk, "下一步：起草优惠条件").waitFor();
+  assert.doesNotMatch(await main(clerk).innerText(), /现管 0 家/);
   contract = clerk.url();
-}
-
-/** curveDrawn is what the curve's canvas shows: all that is painted, and what has
- * the mark's red. */
-async function curveDrawn(page) {
-  const chart = main(page).locator("#verdict [data-chart-ready]");
-  await chart.waitFor();
-  return chart.evaluate((e) => {
-    const canvas = e.querySelector("canvas");
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    let painted = 0;
-    let red = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      if (data[i + 3] > 0) painted++;
-      if (data[i + 3] > 200 && data[i] > 200 && data[i + 1] < 80 && data[i + 2] < 80) red++;
-    }
-    return { painted, red, chart: JSON.parse(e.dataset.chart) };
-  });
 }
 
 async function draft() {

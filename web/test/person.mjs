@@ -29,3 +29,31 @@ export async function tabTo(page, target) {
   }
   throw new Error(`Tab does not reach ${target}`);
 }
+
+/** curveDrawn is what the curve's canvas shows: all that is painted, and what has
+ * the mark's red. */
+export async function curveDrawn(page) {
+  const chart = main(page).locator("#verdict [data-chart-ready]");
+  await chart.waitFor();
+  return chart.evaluate((e) => {
+    const canvas = e.querySelector("canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let painted = 0;
+    let red = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] > 0) painted++;
+      if (data[i + 3] > 200 && data[i] > 200 && data[i + 1] < 80 && data[i + 2] < 80) red++;
+    }
+    return { painted, red, chart: JSON.parse(e.dataset.chart) };
+  });
+}
+
+/** picture makes a photo or a scan on the fly. */
+export async function picture(page, words) {
+  const sheet = await page.context().newPage();
+  await sheet.setViewportSize({ width: 480, height: 320 });
+  await sheet.setContent(`<h1>${words}</h1><p>副本　1-1</p>`);
+  const buffer = await sheet.screenshot({ type: "jpeg" });
+  await sheet.close();
+  return { name: `${words}.jpg`, mimeType: "image/jpeg", buffer };
+}
