@@ -143,8 +143,18 @@ func shown(raw json.RawMessage) string {
 		text = v
 		if t, err := time.Parse(time.RFC3339, v); err == nil {
 			text = page.Moment(t)
-		} else if name := page.StateName(v); name != v {
-			text = name
+		} else {
+			text = valueName(v)
+		}
+	case []any:
+		var words []string
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				words = append(words, valueName(s))
+			}
+		}
+		if len(words) == len(v) {
+			text = strings.Join(words, "、")
 		}
 	}
 	if r := []rune(text); len(r) > maxShown {

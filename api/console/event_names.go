@@ -41,7 +41,7 @@ func actionNames() map[string]string {
 		"contract.expire": "协议到期", "contract.outgrown": "协议低于新底线",
 		"draft.save": "保存条款草稿", "draft.discard": "放弃条款草稿",
 		"proposal.make": "提请审批", "proposal.decide": "审批", "proposal.withdraw": "撤回提请",
-		"floor.publish": "发布底线条件", "categories.publish": "发布商品分类",
+		"floor.publish": "发布底线条件", "floor.impact": "测算底线影响", "terms.publish": "发布优惠条件", "categories.publish": "发布商品分类",
 		"terminal.issue_code": "发放终端激活码", "terminal.activate": "激活终端", "terminal.issue_rekey_code": "发放换钥码", "terminal.rekey": "更换终端密钥",
 		"terminal.suspend": "暂停终端", "terminal.resume": "恢复终端", "terminal.retire": "停用终端", "terminal.typed_allowed": "设置手输卡号",
 		"exit.plan": "安排退出", "exit.settling": "进入清算", "exit.done": "退出完成",
@@ -117,18 +117,4 @@ func objectURL(kind, id string) string {
 		return ""
 	}
 	return "/console/" + pages[kind] + "/" + id
-}
-
-// memberName is a member of what an event kept, in Chinese where it has a name.
-func memberName(key string) string {
-	names := map[string]string{
-		"status": "状态", "state": "状态", "roles": "角色", "union_id": "单位编号", "office_id": "单位编号", "disabled": "停用", "renamed": "改了姓名",
-		"version": "版本", "effective": "生效时间", "from": "起", "until": "止", "valid_from": "有效期起", "valid_until": "有效期止",
-		"merchant_id": "商家编号", "outlet_id": "门店编号", "contract_id": "协议编号", "trade": "行业", "reason": "理由", "kind": "类别",
-		"floor_clause": "随省条款", "refund_tail": "退款期", "complainant": "投诉人", "member_id": "会员", "sha256": "内容摘要",
-	}
-	if n := names[key]; n != "" {
-		return n
-	}
-	return key
 }
