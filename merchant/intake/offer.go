@@ -143,10 +143,10 @@ func parseOffer(text string, category func(string) (string, bool)) (terms.Offer,
 			return o, err
 		}
 		if b.Kind == terms.KindPerUnit && len(o.Scope.Categories) == 0 {
-			return o, fmt.Errorf("“%s”要写明商品类别，例如 92号汽油：每升减0.3元", text)
+			return o, fmt.Errorf("“%s”要写明商品类别，例如 汽油：每升减0.3元", text)
 		}
 		o.Benefit = b
 		return o, nil
 	}
-	return o, fmt.Errorf("看不懂优惠“%s”，可以写 8.8折、满100减20、每满100减15、让利5%%、92号汽油：每升减0.3元", text)
+	return o, fmt.Errorf("看不懂优惠“%s”，可以写 8.8折、满100减20、每满100减15、让利5%%、汽油：每升减0.3元", text)
 }
