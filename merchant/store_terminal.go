@@ -62,8 +62,9 @@ func (s *Store) issueActivation(ctx context.Context, by By, merchant, outlet int
 // IssueRekeyCode makes a one-time code with which a terminal that lost its key, or
 // whose key may be known to others, registers a new one and stays the same
 // terminal. The old key is good until the new one is registered: suspend the
-// terminal if it leaked. MoveError for a retired terminal. Each code is a row of
-// its own, so nothing needs protection.
+// terminal if it leaked. Codes issued for it before and not used are void: whoever
+// was given one by mistake can't take the terminal over. MoveError for a retired
+// terminal. Each code is a row of its own, so nothing needs protection.
 func (s *Store) IssueRekeyCode(ctx context.Context, by By, terminalID int64) (ActivationCode, error) {
 	code, hash := newActivationCode()
 	now := s.now()
@@ -78,6 +79,10 @@ func (s *Store) IssueRekeyCode(ctx context.Context, by By, terminalID int64) (Ac
 		}
 		if err := mayHoldTerminals(ctx, tx, t.MerchantID, t.OutletID); err != nil {
 			return err
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM activation_codes WHERE rekey_terminal_id = $1 AND used_at IS NULL`, t.ID)
+		if err != nil {
+			return fmt.Errorf("merchant: drop earlier rekey codes: %w", err)
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO activation_codes
 			(code_hash, merchant_id, outlet_id, kind, created_by, created_at, expires_at, rekey_terminal_id)
@@ -223,7 +228,7 @@ func register(ctx context.Context, tx pgx.Tx, a activation, hash []byte, key ed2
 		return nil, fmt.Errorf("merchant: use activation code: %w", err)
 	}
 	// Whoever holds the code acts as the terminal; who let it is in the event.
-	by := By{Actor: event.Actor("terminal:" + strconv.FormatInt(t.ID, 10)), Reason: "activation code"}
+	by := By{Actor: event.Actor("terminal:" + strconv.FormatInt(t.ID, 10)), Reason: "凭激活码激活"}
 	err = record(ctx, tx, by, "terminal.activate", terminalRows.object(t.ID), nil, map[string]any{
 		"merchant": t.MerchantID, "outlet": t.OutletID, "kind": a.kind, "issued_by": a.createdBy, "status": t.Status,
 	}, feed.Change{Kind: feed.KindTerminal, ObjectID: t.ID, Version: t.Version})

@@ -263,8 +263,13 @@ func TestRekey(t *testing.T) {
 		t.Errorf("%d rows tell the nodes of the new key", n)
 	}
 
+	astray, err := w.store.IssueRekeyCode(w.ctx, by, till.ID)
+	w.must(err)
 	late, err := w.store.IssueRekeyCode(w.ctx, by, till.ID)
 	w.must(err)
+	if _, err := w.store.Activate(w.ctx, astray.Code, newKey(t)); !errors.Is(err, merchant.ErrActivation) {
+		t.Errorf("a code that another one replaced: %v", err)
+	}
 	w.must(w.store.RetireTerminal(w.ctx, by, till.ID))
 	if _, err := w.store.Activate(w.ctx, late.Code, newKey(t)); !errors.Is(err, merchant.ErrActivation) {
 		t.Errorf("a retired terminal got a key: %v", err)
