@@ -29,7 +29,7 @@ func printWelcome(ctx context.Context, w io.Writer, n *node) error {
 	if err != nil {
 		return fmt.Errorf("look for a card: %w", err)
 	}
-	code, err := n.merchants.IssueActivationCode(ctx, merchant.By{Actor: "demo", Reason: "first till of the demonstration"}, outlet)
+	code, err := n.merchants.IssueActivationCode(ctx, merchant.By{Actor: "demo", Reason: "演示：第一台终端"}, outlet)
 	if err != nil {
 		return fmt.Errorf("activation code: %w", err)
 	}
