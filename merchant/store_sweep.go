@@ -27,7 +27,7 @@ func (s *Store) SuspendOverdue(ctx context.Context, now time.Time) ([]int64, err
 	if err != nil {
 		return nil, fmt.Errorf("merchant: overdue: %w", err)
 	}
-	by := By{Actor: system, Reason: "renegotiation deadline passed (article 18)"}
+	by := By{Actor: system, Reason: "重新议价期限已过（第18条）"}
 	return s.each(ctx, rows, func(tx pgx.Tx, c *Contract) (bool, error) {
 		if c.Status != ContractActive && c.Status != ContractEnding {
 			return false, nil
@@ -49,7 +49,7 @@ func (s *Store) EndExpired(ctx context.Context, now time.Time) ([]int64, error) 
 	if err != nil {
 		return nil, fmt.Errorf("merchant: expired: %w", err)
 	}
-	by := By{Actor: system, Reason: "validity over"}
+	by := By{Actor: system, Reason: "协议到期"}
 	return s.each(ctx, rows, func(tx pgx.Tx, c *Contract) (bool, error) {
 		before := c.state()
 		to, err := next(contractMoves, contractObject(c.ID), c.Status, "expire")

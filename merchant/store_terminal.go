@@ -115,7 +115,7 @@ func rekey(ctx context.Context, tx pgx.Tx, a activation, hash []byte, key ed2551
 	if err != nil {
 		return nil, fmt.Errorf("merchant: use rekey code: %w", err)
 	}
-	by := By{Actor: terminalRows.object(a.rekey), Reason: "rekey code"}
+	by := By{Actor: terminalRows.object(a.rekey), Reason: "凭激活码换钥"}
 	err = record(ctx, tx, by, "terminal.rekey", terminalRows.object(a.rekey), nil,
 		map[string]any{"issued_by": a.createdBy}, feed.Change{Kind: feed.KindTerminal, ObjectID: a.rekey, Version: version})
 	if err != nil {
