@@ -13,7 +13,7 @@ func staffSettings(nodes mode) []setting {
 	const day = 24 * time.Hour
 	return []setting{
 		{flag: "second-factor", modes: nodes,
-			usage: "required or off: whether staff need a second factor to sign in; default required, off with --demo",
+			usage: "required or off: whether staff need a second factor to sign in; default required, off for the demonstration",
 			set: func(c *Config, v string) error {
 				if v != "required" && v != "off" {
 					return errors.New("want required or off")

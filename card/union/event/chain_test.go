@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,10 +187,12 @@ func TestChainersAtOnce(t *testing.T) {
 		}})
 		go func() { done <- c.Run(ctx) }()
 	}
-	go record(t, db, each)
+	var recording sync.WaitGroup
+	recording.Go(func() { record(t, db, each) })
 	for total := 0; total < each; {
 		total += <-linked
 	}
+	recording.Wait()
 	stop()
 	for range 3 {
 		if err := <-done; err != nil {
