@@ -30,7 +30,7 @@ func (h *Handlers) Authenticate(x *exchange.Exchange) error {
 	if terminal == nil {
 		return &purchase.Refusal{Err: purchase.ErrViewStale, RetryAfter: time.Second}
 	}
-	if terminal.ClientID != g.clientID {
+	if terminal.ClientID != g.clientID || !g.of(terminal.PublicKey) {
 		return exchange.ErrUnauthorized
 	}
 	if terminal.Status != merchant.TerminalActive {

@@ -64,7 +64,7 @@ func (h *Handlers) Token(x *exchange.Exchange) error {
 	case err != nil:
 		return err
 	}
-	token, err := h.issuer.mint(t.ID, t.ClientID)
+	token, err := h.issuer.mint(t.ID, t.ClientID, t.PublicKey)
 	if err != nil {
 		return err
 	}

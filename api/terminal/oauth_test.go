@@ -186,17 +186,26 @@ func TestAccessTokens(t *testing.T) {
 		return signed
 	}
 	claims := func(iss, sub string, exp any) jwt.MapClaims {
-		c := jwt.MapClaims{"iss": iss, "sub": sub, "tid": till.id, "exp": exp}
+		c := jwt.MapClaims{"iss": iss, "sub": sub, "tid": till.id, "exp": exp, "key": []byte(public[:16])}
 		maps.DeleteFunc(c, func(_ string, v any) bool { return v == nil })
 		return c
 	}
 	soon := r.now().Add(time.Minute).Unix()
+	keyed := func(key any) jwt.MapClaims {
+		c := claims("unioncard", till.clientID, soon)
+		c["key"] = key
+		return c
+	}
 	ask(forge("at+jwt", claims("unioncard", till.clientID, soon))).is(404) // so that the others differ in one thing
 	for name, token := range map[string]string{
 		"another type":           forge("JWT", claims("unioncard", till.clientID, soon)),
 		"another issuer":         forge("at+jwt", claims("elsewhere", till.clientID, soon)),
 		"another client":         forge("at+jwt", claims("unioncard", "t0", soon)),
 		"without expiry":         forge("at+jwt", claims("unioncard", till.clientID, nil)),
+		"of no key":              forge("at+jwt", keyed(nil)),
+		"of another key":         forge("at+jwt", keyed(make([]byte, 16))),
+		"of a part of the key":   forge("at+jwt", keyed([]byte(public[:8]))),
+		"of more than the key":   forge("at+jwt", keyed([]byte(public))),
 		"altered":                till.token[:len(till.token)-2] + "AA",
 		"none":                   encode([]byte(`{"alg":"none","kid":"1","typ":"at+jwt"}`)) + "." + parts[1] + ".",
 		"without signature":      parts[0] + "." + parts[1] + ".",
@@ -224,6 +233,35 @@ func TestAccessTokens(t *testing.T) {
 	r.tokenFor(till.assertion(nil)).oauth(400, "unauthorized_client")
 	r.must(r.shops.ResumeTerminal(r.ctx, byCLI, till.id))
 	r.await("the resumption", func() bool { return r.state.Snapshot().Terminal(till.id).Usable() == nil })
+	ask(till.token).is(404)
+}
+
+// TestRekeyKillsTokens: what was given to a till's earlier key is worth nothing
+// once it has another, also if it was remembered, and after a suspension.
+func TestRekeyKillsTokens(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	till := r.newTill(r.outlet)
+	ask := func(token string) *answer {
+		return r.send(request{method: "GET", path: "/v1/purchases?key=none", token: token})
+	}
+	ask(till.token).is(404)
+	code, err := r.shops.IssueRekeyCode(r.ctx, byCLI, till.id)
+	r.must(err)
+	public, private, err := ed25519.GenerateKey(nil)
+	r.must(err)
+	r.send(request{method: "POST", path: "/v1/terminals/activate", body: object{"code": code.Code, "public_key": encodeKey(public)}}).is(201)
+	r.await("the new key", func() bool { return public.Equal(r.state.Snapshot().Terminal(till.id).PublicKey) })
+	old := till.token
+	ask(old).is(401, "unauthorized")
+	r.must(r.shops.SuspendTerminal(r.ctx, byCLI, till.id))
+	r.await("the suspension", func() bool { return r.state.Snapshot().Terminal(till.id).Usable() != nil })
+	ask(old).is(401, "unauthorized")
+	r.must(r.shops.ResumeTerminal(r.ctx, byCLI, till.id))
+	r.await("the resumption", func() bool { return r.state.Snapshot().Terminal(till.id).Usable() == nil })
+	ask(old).is(401, "unauthorized")
+	till.private = private
+	till.renew()
 	ask(till.token).is(404)
 }
 

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"hash/maphash"
 	"strconv"
@@ -32,6 +33,25 @@ type grant struct {
 	clientID   string
 	expires    time.Time
 	keyID      uint16
+	held       keyPrint
+}
+
+// keyPrint tells a terminal's public key from any other it had or will have: its
+// first half, which is as random as a hash of it. A token of an earlier key dies
+// with that key, also if the terminal was suspended and resumed meanwhile.
+type keyPrint [16]byte
+
+// printOf is the print of a public key, zero of what is none.
+func printOf(key ed25519.PublicKey) (p keyPrint) {
+	if len(key) == ed25519.PublicKeySize {
+		copy(p[:], key)
+	}
+	return p
+}
+
+// of reports whether a token was given to who has this key.
+func (g *grant) of(key ed25519.PublicKey) bool {
+	return g.held != keyPrint{} && g.held == printOf(key)
 }
 
 // issuer makes and checks access tokens: JWTs under HS256 with the keyring's
@@ -57,19 +77,20 @@ func newIssuer(keys *card.Keyring, clock func() time.Time) *issuer {
 // accessClaims is the payload of an access token.
 type accessClaims struct {
 	jwt.RegisteredClaims
-	TerminalID int64 `json:"tid"`
+	TerminalID int64  `json:"tid"`
+	Key        []byte `json:"key"` // a keyPrint
 }
 
-// mint makes a token that is good from now for TokenLife.
-func (s *issuer) mint(terminalID int64, clientID string) (string, error) {
-	now := s.clock()
+// mint makes a token that is good from now for TokenLife, for who has held.
+func (s *issuer) mint(terminalID int64, clientID string, held ed25519.PublicKey) (string, error) {
+	now, print := s.clock(), printOf(held)
 	key := s.keys.Active(card.RingToken, now)
 	token := jwt.NewWithClaims(jwt.SigningMethodHS256, accessClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: tokenIssuer, Subject: clientID,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(TokenLife)),
 		},
-		TerminalID: terminalID,
+		TerminalID: terminalID, Key: print[:],
 	})
 	token.Header["kid"] = strconv.Itoa(int(key.ID))
 	token.Header["typ"] = tokenType
@@ -102,10 +123,10 @@ func (s *issuer) prove(token string, now time.Time) (*grant, error) {
 		return key.Secret(), nil
 	})
 	// The parser's leeway is for another node's iat; an expiry is exact.
-	if err != nil || claims.TerminalID <= 0 || !now.Before(claims.ExpiresAt.Time) {
+	if err != nil || claims.TerminalID <= 0 || len(claims.Key) != len(keyPrint{}) || !now.Before(claims.ExpiresAt.Time) {
 		return nil, errToken
 	}
-	g := &grant{terminalID: claims.TerminalID, clientID: claims.Subject, expires: claims.ExpiresAt.Time, keyID: keyID}
+	g := &grant{terminalID: claims.TerminalID, clientID: claims.Subject, expires: claims.ExpiresAt.Time, keyID: keyID, held: keyPrint(claims.Key)}
 	s.cache.put(token, g)
 	return g, nil
 }
