@@ -87,6 +87,27 @@ const (
 	TradeUnion     Trade = "union"
 )
 
+// Title is the trade in Chinese, as the policy's articles 5 and 18 have it.
+func (t Trade) Title() string {
+	switch t {
+	case TradeTravel:
+		return "旅游"
+	case TradeCatering:
+		return "餐饮"
+	case TradeTransport:
+		return "出行"
+	case TradeHealth:
+		return "健康"
+	case TradeLeisure:
+		return "休闲娱乐"
+	case TradeShopping:
+		return "商业购物"
+	case TradeUnion:
+		return "工会服务窗口"
+	}
+	return string(t)
+}
+
 // Trades lists every trade, the six of the policy first.
 func Trades() []Trade {
 	return []Trade{TradeTravel, TradeCatering, TradeTransport, TradeHealth, TradeLeisure, TradeShopping, TradeUnion}

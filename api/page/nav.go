@@ -32,7 +32,7 @@ func areas() []area {
 		{"商家与协议", "outlets", "门店", "pin", "/console/outlets", staff.ReadBusiness},
 		{"商家与协议", "contracts", "协议", "file", "/console/contracts", staff.ReadBusiness},
 		{"商家与协议", "proposals", "审批", "check", "/console/proposals", staff.ReadBusiness},
-		{"商家与协议", "exits", "退出", "clock", "/console/exits", staff.ReadBusiness},
+		{"商家与协议", "exits", "商家退出", "clock", "/console/exits", staff.ReadBusiness},
 		{"底线", "floors", "底线条件", "floor", "/console/floors", staff.ReadBusiness},
 		{"底线", "renegotiations", "限期改约", "clock", "/console/renegotiations", staff.ReadBusiness},
 		{"设备", "terminals", "终端", "device", "/console/terminals", staff.ReadBusiness},

@@ -2,8 +2,10 @@ package directory
 
 import (
 	"strings"
+	"sync"
 	"time"
 
+	"unioncard/card/union"
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
 )
@@ -32,7 +34,7 @@ type Entry struct {
 	Lifting []*Offers
 
 	brand   string // folded
-	text    string // folded: name, merchant and brand; then address and offers' titles
+	text    string // folded: name, merchant and brand; then address, offers' titles, city, county and trade
 	nameEnd int
 	// next is when the listing may change by the clock, zero never; stays says
 	// that it is still listed then.
@@ -80,6 +82,15 @@ func newEntry(l *merchant.Listing, p place, offers func(*terms.Compiled) *Offers
 	return e
 }
 
+// divisionNames is the real divisions' names by GB/T 2260 code.
+var divisionNames = sync.OnceValue(func() map[int32]string {
+	names := map[int32]string{}
+	for _, d := range union.Divisions() {
+		names[d.Code] = d.Name
+	}
+	return names
+})
+
 func (e *Entry) setText() {
 	var b strings.Builder
 	b.WriteString(fold(e.Name))
@@ -93,6 +104,11 @@ func (e *Entry) setText() {
 	for i := range e.Offers.List {
 		b.WriteByte(separator)
 		b.WriteString(fold(e.Offers.List[i].Title))
+	}
+	// People type where and what for as words of the search, too: 郑州 花园路 餐饮.
+	for _, s := range []string{divisionNames()[e.City], divisionNames()[e.Territory], e.Trade.Title()} {
+		b.WriteByte(separator)
+		b.WriteString(fold(s))
 	}
 	e.text = b.String()
 }

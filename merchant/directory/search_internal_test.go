@@ -12,6 +12,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"unioncard/card/union"
 	"unioncard/merchant"
 )
 
@@ -100,7 +101,7 @@ func bruteForce(all map[int64]*Entry, q Query, now time.Time) (ids []int64) {
 		for _, w := range strings.Fields(q.Text) {
 			if !has(w, e.Name, e.Merchant, e.Brand) {
 				h.class = 1
-				ok = ok && has(w, e.Address, e.Offers.List[0].Title)
+				ok = ok && has(w, e.Address, e.Offers.List[0].Title, placeName(cityOf(e.Territory)), placeName(e.Territory), e.Trade.Title())
 			}
 		}
 		if q.Near != nil {
@@ -359,4 +360,14 @@ func FuzzSearch(f *testing.F) {
 			t.Fatal(d)
 		}
 	})
+}
+
+// placeName is the oracle's own way to a division's name.
+func placeName(code int32) string {
+	for _, d := range union.Divisions() {
+		if d.Code == code {
+			return d.Name
+		}
+	}
+	return ""
 }

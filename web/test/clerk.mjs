@@ -358,7 +358,7 @@ async function delisted() {
 
 async function closed() {
   await outside("pass", { days: 29 }); // refunds are still taken
-  await go(clerk, "退出");
+  await go(clerk, "商家退出");
   const plan = main(clerk).getByRole("row", { name: merchant.name });
   await plan.getByText("拒不履行优惠约定").waitFor();
   await shot(clerk, "exits");
@@ -374,7 +374,7 @@ async function closed() {
   const left = await main(clerk).locator(".card", { has: heading(clerk, "未了事项") }).innerText();
   assert.match(left, /未了事项\s*没有。/);
   await shot(clerk, "done");
-  await go(clerk, "退出");
+  await go(clerk, "商家退出");
   await sees(clerk, "现在没有正在退出的协议。");
   await clerk.goto(contract);
   await heading(clerk, "下一步：没有了，协议已终止").waitFor();
