@@ -22,6 +22,9 @@ var outletMoves = []move[OutletStatus]{
 	{OutletSuspended, "close", OutletClosed},
 }
 
+// openMoves are those of an outlet that has never been open.
+var openMoves = []move[OutletStatus]{{OutletSuspended, "open", OutletActive}}
+
 // Outlet is a shop or a service window.
 type Outlet struct {
 	ID         int64

@@ -74,6 +74,8 @@ type NewOutlet struct {
 	Address    string
 	Territory  int32    // GB/T 2260 division of the county or city it stands in
 	Lon, Lat   *float64 // degrees, GCJ-02 as the maps here use it; nil if unknown
+	// Unopened: it is suspended from the start, and only OpenOutlet opens it.
+	Unopened bool
 }
 
 // CreateOutlet opens an outlet and returns its id. It joins the merchant's
@@ -95,9 +97,13 @@ func (s *Store) CreateOutlet(ctx context.Context, by By, n NewOutlet) (int64, er
 		if m.Status == MerchantExited {
 			return ErrMerchantExited
 		}
-		err = tx.QueryRow(ctx, `INSERT INTO outlets (merchant_id, name, address, territory, lon, lat)
-			VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
-			n.MerchantID, n.Name, n.Address, n.Territory, n.Lon, n.Lat).Scan(&id)
+		status := OutletActive
+		if n.Unopened {
+			status = OutletSuspended
+		}
+		err = tx.QueryRow(ctx, `INSERT INTO outlets (merchant_id, name, address, territory, lon, lat, status, unopened)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+			n.MerchantID, n.Name, n.Address, n.Territory, n.Lon, n.Lat, status, n.Unopened).Scan(&id)
 		if err != nil {
 			return fmt.Errorf("merchant: create outlet: %w", err)
 		}
@@ -105,24 +111,8 @@ func (s *Store) CreateOutlet(ctx context.Context, by By, n NewOutlet) (int64, er
 			return err
 		}
 		return record(ctx, tx, by, "outlet.create", outletRows.object(id), nil, map[string]any{
-			"merchant": n.MerchantID, "territory": n.Territory, "status": OutletActive,
+			"merchant": n.MerchantID, "territory": n.Territory, "status": status, "unopened": n.Unopened,
 		}, feed.Change{Kind: feed.KindOutlet, ObjectID: id, Version: 1})
 	})
 	return id, err
-}
-
-// SuspendOutlet stops an outlet from earning, at once. The outlet's row lock
-// keeps two moves apart. MoveError if it is not active.
-func (s *Store) SuspendOutlet(ctx context.Context, by By, id int64) error {
-	return setStatus(ctx, s, by, outletRows, outletMoves, id, "suspend")
-}
-
-// ResumeOutlet ends a suspension. Protection and errors as SuspendOutlet.
-func (s *Store) ResumeOutlet(ctx context.Context, by By, id int64) error {
-	return setStatus(ctx, s, by, outletRows, outletMoves, id, "resume")
-}
-
-// CloseOutlet closes an outlet for good. Protection and errors as SuspendOutlet.
-func (s *Store) CloseOutlet(ctx context.Context, by By, id int64) error {
-	return setStatus(ctx, s, by, outletRows, outletMoves, id, "close")
 }

@@ -30,9 +30,9 @@ func (s *Store) Name(ctx context.Context, id int64) (name string, err error) {
 func (s *Store) Outlet(ctx context.Context, id int64) (OutletFacts, error) {
 	var o OutletFacts
 	err := s.db.QueryRow(ctx, `SELECT o.id, o.merchant_id, m.name, o.name, o.address, o.territory, o.lon, o.lat, o.status, o.version,
-			m.status FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = $1`, id).
+			m.status, m.office_id, o.unopened FROM outlets o JOIN merchants m ON m.id = o.merchant_id WHERE o.id = $1`, id).
 		Scan(&o.ID, &o.MerchantID, &o.Merchant, &o.Name, &o.Address, &o.Territory, &o.Lon, &o.Lat, &o.Status, &o.Version,
-			&o.MerchantStatus)
+			&o.MerchantStatus, &o.OfficeID, &o.Unopened)
 	return o, found("outlet", err)
 }
 
@@ -46,4 +46,6 @@ type OutletFacts struct {
 	Status         OutletStatus
 	Version        int64
 	MerchantStatus MerchantStatus
+	OfficeID       int64 // of the merchant
+	Unopened       bool  // never open yet: a second person opens it
 }

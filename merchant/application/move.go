@@ -106,7 +106,9 @@ type Acceptance struct {
 
 // Accept makes a merchant, its outlets and a draft contract of an application in
 // review whose required checks are all ticked, and links them, in one
-// transaction. ConflictError, MoveError; merchant.FieldErrors for what is still
+// transaction. Joined with a merchant whose contract is in force, it makes no
+// contract: its outlets belong to that one, whose id it returns, and stay unopened
+// until a second person opens them. ConflictError, MoveError; merchant.FieldErrors for what is still
 // open, a company that may not come back yet, or one that is a merchant of this
 // office already (give its id); merchant.ErrNotFound for an id of another one.
 // The row's lock lets it happen once.
@@ -124,15 +126,20 @@ func (s *Store) Accept(ctx context.Context, by merchant.By, id, version int64, a
 			return err
 		}
 		store := merchant.NewStore(tx, s.Clock)
-		merchantID, err := s.admit(ctx, tx, store, by, a, acc.MerchantID)
+		if contractID, err = s.inForce(ctx, tx, acc.MerchantID); err != nil {
+			return err
+		}
+		merchantID, err := s.admit(ctx, tx, store, by, a, acc.MerchantID, contractID != 0)
 		if err != nil {
 			return err
 		}
-		contractID, err = store.CreateContract(ctx, by, merchant.NewContract{
-			MerchantID: merchantID, OfficeID: a.OfficeID, ValidFrom: acc.ValidFrom, ValidUntil: acc.ValidUntil,
-			RefundTail: acc.RefundTail, FloorClause: acc.FloorClause})
-		if err != nil {
-			return err
+		if contractID == 0 {
+			contractID, err = store.CreateContract(ctx, by, merchant.NewContract{
+				MerchantID: merchantID, OfficeID: a.OfficeID, ValidFrom: acc.ValidFrom, ValidUntil: acc.ValidUntil,
+				RefundTail: acc.RefundTail, FloorClause: acc.FloorClause})
+			if err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE applications SET status = $2, merchant_id = $3, contract_id = $4, reason = '', fix = '',
 			version = version + 1, updated_at = clock_timestamp() WHERE id = $1`, id, m.To, merchantID, contractID)
@@ -171,6 +178,9 @@ func (s *Store) mayBeAccepted(ctx context.Context, tx pgx.Tx, a *Application, ac
 	case !acc.ValidUntil.After(s.Clock()):
 		e.Add("valid_until", "结束日期已经过去了。")
 	}
+	if err := lockCode(ctx, tx, a.Doc.Code); err != nil {
+		return err
+	}
 	twins, err := s.duplicates(ctx, tx, a)
 	if err != nil {
 		return err
@@ -188,8 +198,8 @@ func (s *Store) mayBeAccepted(ctx context.Context, tx pgx.Tx, a *Application, ac
 }
 
 // admit registers the merchant with its details and outlets, or adds what is new
-// to an existing one of the same office and code.
-func (s *Store) admit(ctx context.Context, tx pgx.Tx, store *merchant.Store, by merchant.By, a *Application, existing int64) (id int64, err error) {
+// to an existing one of the same office and code, unopened if asked.
+func (s *Store) admit(ctx context.Context, tx pgx.Tx, store *merchant.Store, by merchant.By, a *Application, existing int64, unopened bool) (id int64, err error) {
 	d := &a.Doc
 	there := map[string]bool{}
 	if id = existing; id == 0 {
@@ -209,35 +219,10 @@ func (s *Store) admit(ctx context.Context, tx pgx.Tx, store *merchant.Store, by 
 			continue
 		}
 		_, err := store.CreateOutlet(ctx, by, merchant.NewOutlet{MerchantID: id, Name: o.Name, Address: o.Address,
-			Territory: o.Territory, Lon: o.Lon, Lat: o.Lat})
+			Territory: o.Territory, Lon: o.Lon, Lat: o.Lat, Unopened: unopened})
 		if err != nil {
 			return 0, err
 		}
 	}
 	return id, nil
-}
-
-// ownOutlets lists the addresses of a merchant that an application may be joined
-// with: of the same office and code, not gone. merchant.ErrNotFound for any other.
-func ownOutlets(ctx context.Context, tx pgx.Tx, a *Application, id int64) (map[string]bool, error) {
-	rows, err := tx.Query(ctx, `SELECT o.address FROM merchants m JOIN merchant_details d ON d.merchant_id = m.id
-		LEFT JOIN outlets o ON o.merchant_id = m.id AND o.status <> 'closed'
-		WHERE m.id = $1 AND m.office_id = $2 AND d.code = $3 AND d.code <> '' AND m.status <> 'exited'`, id, a.OfficeID, a.Doc.Code)
-	if err != nil {
-		return nil, fmt.Errorf("application: existing merchant: %w", err)
-	}
-	addresses, err := pgx.CollectRows(rows, pgx.RowTo[*string])
-	if err != nil {
-		return nil, fmt.Errorf("application: existing merchant: %w", err)
-	}
-	if len(addresses) == 0 {
-		return nil, merchant.ErrNotFound
-	}
-	there := map[string]bool{}
-	for _, address := range addresses {
-		if address != nil && *address != "" {
-			there[addressKey(*address)] = true
-		}
-	}
-	return there, nil
 }

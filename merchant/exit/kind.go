@@ -37,7 +37,7 @@ func (s *Store) Kinds() []signing.Kind {
 			},
 		}
 	}
-	return []signing.Kind{
+	return append(s.outletKinds(), []signing.Kind{
 		move(KindSuspend, "暂停协议", "suspend", (*merchant.Store).SuspendContract),
 		move(KindResume, "恢复协议", "resume", (*merchant.Store).ResumeContract),
 		{
@@ -67,7 +67,7 @@ func (s *Store) Kinds() []signing.Kind {
 				return err
 			},
 		},
-	}
+	}...)
 }
 
 // fingerprint is the contract's version, which every change of it raises. An

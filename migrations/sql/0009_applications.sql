@@ -48,6 +48,7 @@ CREATE TABLE applications (
     -- token_hash: of the secret in the applicant's link; null without a link.
     token_hash   bytea  UNIQUE CHECK (octet_length(token_hash) = 32),
     merchant_id  bigint REFERENCES merchants,
+    -- contract_id: a draft made for it, or the contract in force that took it in.
     contract_id  bigint REFERENCES contracts,
     version      bigint NOT NULL DEFAULT 1,
     created_by   text   NOT NULL,
@@ -111,6 +112,12 @@ CREATE TABLE merchant_details (
 CREATE INDEX merchant_details_code ON merchant_details (code) WHERE code <> '';
 CREATE INDEX merchant_details_name_key ON merchant_details (name_key) WHERE name_key <> '';
 CREATE INDEX merchant_details_phone ON merchant_details (phone_hash);
+
+-- unopened: taken into a contract that is in force by one person, and still to be
+-- opened by a second (proposal outlet.open). It has never earned; whoever suspended
+-- a shop that was open may open it again alone.
+ALTER TABLE outlets ADD COLUMN unopened boolean NOT NULL DEFAULT false,
+    ADD CONSTRAINT unopened_is_shut CHECK (NOT unopened OR status <> 'active');
 
 CREATE INDEX merchants_name ON merchants (name);
 CREATE INDEX outlets_territory ON outlets (territory);
