@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -45,6 +46,8 @@ const (
 	flushEvery = 30 * time.Second
 	// maxAgent is the longest program name kept, in characters.
 	maxAgent = 80
+	// maxSaid is how much of it is looked at, in bytes: maxAgent characters at least.
+	maxSaid = maxAgent * utf8.UTFMax
 )
 
 // Signs gathers what this node's requests tell. The zero value is not usable.
@@ -65,7 +68,7 @@ type sign struct {
 type tally struct {
 	fresh bool // something to write
 	seen  time.Time
-	said  string // the agent as it came, which seldom changes
+	said  string // the agent as it came, up to maxSaid bytes, which seldom changes
 	agent string
 	day   int // days since 1970 in Beijing
 	counts
@@ -82,7 +85,7 @@ func NewSigns(db merchant.DB, clock func() time.Time, logger *slog.Logger) *Sign
 func dayOf(t time.Time) int { return int((t.Unix() + 8*3600) / 86400) }
 
 // Note takes in one request of a terminal. It waits for nothing; agent is the
-// request's User-Agent.
+// request's User-Agent, of which it keeps a copy of the beginning.
 func (s *Signs) Note(terminal int64, did Deed, went Result, agent string, now time.Time) {
 	v, ok := s.of.Load(terminal)
 	if !ok {
@@ -95,8 +98,8 @@ func (s *Signs) Note(terminal int64, did Deed, went Result, agent string, now ti
 		g.day, g.counts = day, counts{}
 	}
 	g.fresh, g.seen = true, now
-	if agent != g.said {
-		g.said, g.agent = agent, plain(agent)
+	if agent = agent[:min(len(agent), maxSaid)]; agent != g.said {
+		g.said, g.agent = strings.Clone(agent), plain(agent) // never the request's buffer
 	}
 	switch {
 	case went == Refused:

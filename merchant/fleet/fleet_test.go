@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -232,6 +233,31 @@ func TestListTellsSilentAndFailing(t *testing.T) {
 	}
 	if _, err := store.Get(w.ctx, "/2/", silent); !errors.Is(err, merchant.ErrNotFound) {
 		t.Errorf("another territory's terminal: %v", err)
+	}
+}
+
+// A node keeps no more of a program's word about itself than it can use, and not
+// the buffer that it came in.
+func TestLongAgents(t *testing.T) {
+	w := newWorld(t, 200)
+	s := w.signs()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i, id := range w.ids {
+		request := strings.Repeat(string(rune('a'+i%26)), 1<<16)
+		s.Note(id, fleet.Verify, fleet.Done, request[:16<<10], noon)
+		request = strings.Repeat("界", 1<<14)
+		s.Note(id, fleet.Verify, fleet.Done, request[:100], noon) // a short part of a long one
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+		t.Errorf("%d terminals keep %d kB", len(w.ids), grown>>10)
+	}
+	flush(t, s)
+	if got := w.get(w.ids[0]); got.Agent != strings.Repeat("界", 33)+"?" {
+		t.Errorf("agent %q", got.Agent)
 	}
 }
 
