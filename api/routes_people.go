@@ -64,6 +64,7 @@ func (s *server) peopleRoutes() []route {
 		s.consolePost("/console/account/password", c.AccountPassword, staff.SignedIn, ""),
 		s.consolePost("/console/account/factor", c.AccountFactor, staff.SignedIn, ""),
 		s.consoleGet("/console/account/factor", c.FactorForm, staff.SignedIn, ""),
+		s.consolePost("/console/account/factor/cancel", c.FactorCancel, staff.SignedIn, ""),
 		s.consolePost("/console/account/factor/confirm", c.FactorConfirm, staff.SignedIn, ""),
 		s.consoleGet("/console/account/qr.png", c.FactorQR, staff.SignedIn, ""),
 		s.consolePost("/console/account/recovery", c.AccountRecovery, staff.SignedIn, ""),

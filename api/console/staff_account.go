@@ -125,6 +125,14 @@ func (h *Handlers) FactorQR(x *exchange.Exchange) error {
 	return sendQR(x, offer)
 }
 
+// FactorCancel answers POST /console/account/factor/cancel: the offer is taken back.
+func (h *Handlers) FactorCancel(x *exchange.Exchange) error {
+	if err := h.Staff.CancelFactor(x.Ctx, x.Account); err != nil {
+		return err
+	}
+	return x.Redirect("/console/account")
+}
+
 // FactorConfirm answers POST /console/account/factor/confirm.
 func (h *Handlers) FactorConfirm(x *exchange.Exchange) error {
 	f, err := x.Form()
@@ -136,7 +144,8 @@ func (h *Handlers) FactorConfirm(x *exchange.Exchange) error {
 		x.Status = http.StatusUnprocessableEntity
 		return h.showFactor(x, &page.Form{Summary: summary})
 	}
-	if errors.Is(err, staff.ErrNotFound) { // confirmed already, in another window
+	if errors.Is(err, staff.ErrNotFound) { // confirmed already, in another window, or run out
+		page.Notify(x, "二维码已过期，或已在别的窗口完成或取消。要设置请重新开始。")
 		return x.Redirect("/console/account")
 	}
 	if err != nil {

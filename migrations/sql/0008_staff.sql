@@ -21,7 +21,9 @@ CREATE TABLE staff (
     totp         bytea,
     totp_step    bigint NOT NULL DEFAULT 0,
     -- totp_offered is a sealed secret shown but not yet confirmed by a code.
+    -- It is good for ten minutes from totp_offered_at.
     totp_offered bytea,
+    totp_offered_at timestamptz,
     version      bigint NOT NULL DEFAULT 1,
     created_at   timestamptz NOT NULL
 );

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -32,10 +33,23 @@ func (s *Store) offer(ctx context.Context, tx pgx.Tx, r *record) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE staff SET totp_offered = $2 WHERE id = $1`, r.ID, sealed); err != nil {
+	_, err = tx.Exec(ctx, `UPDATE staff SET totp_offered = $2, totp_offered_at = $3 WHERE id = $1`, r.ID, sealed, s.now())
+	if err != nil {
 		return fmt.Errorf("staff: offer a second factor: %w", err)
 	}
 	return nil
+}
+
+// offerLife is how long an offered secret may be confirmed: whoever comes to the
+// screen later has not proved the password.
+const offerLife = 10 * time.Minute
+
+// offered is the secret that an account may confirm now, ErrNotFound without one.
+func (s *Store) offered(r *record) ([]byte, error) {
+	if r.Offered == nil || r.OfferedAt == nil || s.box == nil || !s.now().Before(r.OfferedAt.Add(offerLife)) {
+		return nil, ErrNotFound
+	}
+	return s.box.open(r.ID, r.Offered)
 }
 
 // OfferAtSignIn is the second factor to set up before a sign-in can go on.
@@ -48,16 +62,13 @@ func (s *Store) OfferAtSignIn(ctx context.Context, token string) (Offer, error) 
 }
 
 // Offered is the second factor that an account is setting up. ErrNotFound if it
-// is setting none up.
+// is setting none up, or began over ten minutes ago.
 func (s *Store) Offered(ctx context.Context, id int64) (Offer, error) {
 	r, err := s.byID(ctx, id)
 	if err != nil {
 		return Offer{}, err
 	}
-	if r.Offered == nil || s.box == nil {
-		return Offer{}, ErrNotFound
-	}
-	raw, err := s.box.open(r.ID, r.Offered)
+	raw, err := s.offered(r)
 	if err != nil {
 		return Offer{}, err
 	}
@@ -99,10 +110,7 @@ func (s *Store) EnrolAtSignIn(ctx context.Context, token, code string) (e *Entry
 
 // confirm makes the offered secret the account's second factor.
 func (s *Store) confirm(ctx context.Context, tx pgx.Tx, r *record, code string) ([]string, error) {
-	if r.Offered == nil || s.box == nil {
-		return nil, ErrNotFound
-	}
-	raw, err := s.box.open(r.ID, r.Offered)
+	raw, err := s.offered(r)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +118,7 @@ func (s *Store) confirm(ctx context.Context, tx pgx.Tx, r *record, code string) 
 	if !ok {
 		return nil, ErrWrong
 	}
-	_, err = tx.Exec(ctx, `UPDATE staff SET totp = totp_offered, totp_offered = NULL, totp_step = $2, version = version + 1 WHERE id = $1`, r.ID, step)
+	_, err = tx.Exec(ctx, `UPDATE staff SET totp = totp_offered, totp_offered = NULL, totp_offered_at = NULL, totp_step = $2, version = version + 1 WHERE id = $1`, r.ID, step)
 	if err != nil {
 		return nil, fmt.Errorf("staff: set up a second factor: %w", err)
 	}

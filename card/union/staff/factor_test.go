@@ -211,6 +211,41 @@ func TestChangeOfSecondFactor(t *testing.T) {
 	}
 }
 
+// An offer that was given up is worth nothing to who comes to the screen later: it
+// proved the password then, not now.
+func TestOfferOfSecondFactorRunsOut(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for name, giveUp := range map[string]func(r *rig, a *staff.Account, token string) error{
+		"left alone": func(r *rig, _ *staff.Account, _ string) error { r.pass(10*time.Minute + time.Second); return nil },
+		"cancelled":  func(r *rig, a *staff.Account, _ string) error { return r.CancelFactor(ctx, a) },
+		"signed out": func(r *rig, _ *staff.Account, token string) error { return r.SignOut(ctx, token) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, cheap())
+			r.make("zhang.gong", jinshui, staff.Negotiator)
+			token, a := r.account("zhang.gong")
+			if err := r.StartFactor(ctx, a, goodPassword); err != nil {
+				t.Fatal(err)
+			}
+			offer, err := r.Offered(ctx, a.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := giveUp(r, a, token); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Offered(ctx, a.ID); !errors.Is(err, staff.ErrNotFound) {
+				t.Errorf("still shown: %v", err)
+			}
+			if _, err := r.ConfirmFactor(ctx, a, token, staff.TOTP(offer.Secret, r.now())); !errors.Is(err, staff.ErrNotFound) {
+				t.Errorf("confirmed: %v", err)
+			}
+		})
+	}
+}
+
 // Who knows the password before the second factor is set up does not learn the
 // secret that the owner then sets up.
 func TestEnrolmentIsTheLastSignIns(t *testing.T) {

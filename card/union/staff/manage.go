@@ -215,7 +215,7 @@ func (s *Store) reset(ctx context.Context, tx pgx.Tx, by By, r *record, hash str
 	if !factor {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, `UPDATE staff SET totp = NULL, totp_offered = NULL, version = version + 1 WHERE id = $1`, r.ID); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE staff SET totp = NULL, totp_offered = NULL, totp_offered_at = NULL, version = version + 1 WHERE id = $1`, r.ID); err != nil {
 		return fmt.Errorf("staff: forget the second factor: %w", err)
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM staff_recovery WHERE staff_id = $1`, r.ID); err != nil {

@@ -82,6 +82,15 @@ func (s *Store) StartFactor(ctx context.Context, a *Account, password string) er
 	return s.own(ctx, a.ID, func(tx pgx.Tx, r *record) error { return s.offer(ctx, tx, r) })
 }
 
+// CancelFactor takes back the offer of a second factor; without one it does nothing.
+func (s *Store) CancelFactor(ctx context.Context, a *Account) error {
+	_, err := s.db.Exec(ctx, `UPDATE staff SET totp_offered = NULL, totp_offered_at = NULL WHERE id = $1`, a.ID)
+	if err != nil {
+		return fmt.Errorf("staff: cancel a second factor: %w", err)
+	}
+	return nil
+}
+
 // ConfirmFactor sets the offered second factor up once a code proves that the app
 // has it, ends the account's other sessions, and returns recovery codes, to be
 // shown this once. ErrWrong, *ThrottledError, ErrNotFound without an offer.

@@ -23,16 +23,17 @@ type record struct {
 	TOTP         []byte
 	TOTPStep     int64
 	Offered      []byte
+	OfferedAt    *time.Time
 	Version      int64
 }
 
 const recordColumns = `st.id, st.login, st.name, st.union_id, u.path, st.roles, st.disabled, st.password, st.password_at,
-	st.one_time_until, st.totp, st.totp_step, st.totp_offered, st.version`
+	st.one_time_until, st.totp, st.totp_step, st.totp_offered, st.totp_offered_at, st.version`
 
 func scanRecord(row pgx.Row) (*record, error) {
 	var r record
 	err := row.Scan(&r.ID, &r.Login, &r.Name, &r.UnionID, &r.Path, &r.Roles, &r.Disabled, &r.Password, &r.PasswordAt,
-		&r.OneTimeUntil, &r.TOTP, &r.TOTPStep, &r.Offered, &r.Version)
+		&r.OneTimeUntil, &r.TOTP, &r.TOTPStep, &r.Offered, &r.OfferedAt, &r.Version)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}

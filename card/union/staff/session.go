@@ -71,14 +71,16 @@ func (s *Store) BySession(ctx context.Context, token string) (*Account, error) {
 	return &a, nil
 }
 
-// SignOut ends the session of a token, whatever its stage. A token without a
-// session is none to end.
+// SignOut ends the session of a token, whatever its stage, and takes back the offer
+// of a second factor. A token without a session is none to end.
 func (s *Store) SignOut(ctx context.Context, token string) error {
 	hash, ok := tokenHash(token)
 	if !ok {
 		return nil
 	}
-	if _, err := s.db.Exec(ctx, `DELETE FROM staff_sessions WHERE hash = $1`, hash); err != nil {
+	_, err := s.db.Exec(ctx, `WITH gone AS (DELETE FROM staff_sessions WHERE hash = $1 RETURNING staff_id)
+		UPDATE staff SET totp_offered = NULL, totp_offered_at = NULL FROM gone WHERE id = gone.staff_id AND totp_offered IS NOT NULL`, hash)
+	if err != nil {
 		return fmt.Errorf("staff.SignOut: %w", err)
 	}
 	return nil
