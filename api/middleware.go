@@ -35,6 +35,7 @@ func (s *server) enter(r *route) gin.HandlerFunc {
 	handle := chain(r, s.steps()...)
 	return func(c *gin.Context) {
 		x := s.pool.Get(c, time.Now())
+		x.HTTPS = r.people && s.people.Console.SecureCookies
 		err := handle(x)
 		if err != nil {
 			// Only a panic with http.ErrAbortHandler gets here: the connection is to go.

@@ -36,6 +36,8 @@ type Exchange struct {
 	ID string
 	// Start is when the request came in.
 	Start time.Time
+	// HTTPS: people reach the service by https only, so cookies are Secure.
+	HTTPS bool
 	// Addr is the client's address, seen through trusted proxies.
 	Addr netip.Addr
 	// Terminal is who asks, once the bearer token has been checked.

@@ -183,8 +183,13 @@ const noticeCookie = "uc_notice"
 
 // Notify says a sentence on the next page.
 func Notify(x *exchange.Exchange, sentence string) {
-	http.SetCookie(x.Gin.Writer, &http.Cookie{Name: noticeCookie, Value: template.URLQueryEscaper(sentence), Path: "/",
-		MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	setNotice(x, template.URLQueryEscaper(sentence), 60)
+}
+
+// setNotice is Secure where sessions are.
+func setNotice(x *exchange.Exchange, value string, maxAge int) {
+	http.SetCookie(x.Gin.Writer, &http.Cookie{Name: noticeCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
+		SameSite: http.SameSiteLaxMode, Secure: x.HTTPS || x.Gin.Request.TLS != nil})
 }
 
 func takeNotice(x *exchange.Exchange) string {
@@ -192,7 +197,7 @@ func takeNotice(x *exchange.Exchange) string {
 	if err != nil {
 		return ""
 	}
-	http.SetCookie(x.Gin.Writer, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	setNotice(x, "", -1)
 	s, err := unescape(c.Value)
 	if err != nil || len(s) > 1000 {
 		return ""

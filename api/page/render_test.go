@@ -180,6 +180,18 @@ func TestNotice(t *testing.T) {
 	if len(set) != 1 || !set[0].HttpOnly {
 		t.Fatalf("cookies %v", set)
 	}
+	if set[0].Secure {
+		t.Error("Secure without https: the browser would drop it")
+	}
+	secure := httptest.NewRecorder()
+	c, _ = gin.CreateTestContext(secure)
+	c.Request = httptest.NewRequest(http.MethodPost, "/console", nil)
+	x := exchange.NewPool(nil).Get(c, noon)
+	x.HTTPS = true
+	page.Notify(x, "已保存")
+	if all := secure.Result().Cookies(); len(all) != 1 || !all[0].Secure {
+		t.Errorf("under https: %v", all)
+	}
 	w = show(t, r, "console/x", &testPage{Frame: page.Frame{Title: "x"}}, set...)
 	if want := `role="status">已保存&lt;i&gt;; 100%，&#34;好&#34;</div>`; !strings.Contains(w.Body.String(), want) {
 		t.Errorf("not said: %s", want)
