@@ -17,6 +17,9 @@ import (
 
 	"unioncard/card"
 	"unioncard/cmd/unioncard/demo"
+	"unioncard/merchant/draft"
+	"unioncard/merchant/exit"
+	"unioncard/merchant/signing"
 	"unioncard/migrations"
 	"unioncard/migrations/pglocal"
 )
@@ -177,7 +180,11 @@ func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card
 	if err != nil {
 		return err
 	}
-	people := demo.People{Pool: pool, Staff: newStaff(pool, cfg, keyring, time.Now), Applications: applications}
+	people := demo.People{
+		Pool: pool, Staff: newStaff(pool, cfg, keyring, time.Now), Applications: applications,
+		Drafts:  draft.NewStore(pool, time.Now),
+		Signing: signing.New(pool, signing.Options{Clock: time.Now, Kinds: exit.New(pool, time.Now).Kinds()}),
+	}
 	if err := demo.LoadPeople(ctx, people); err != nil {
 		return err
 	}

@@ -11,6 +11,10 @@ import (
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
+	"unioncard/merchant/draft"
+	"unioncard/merchant/exit"
+	"unioncard/merchant/signing"
+	"unioncard/merchant/terms"
 )
 
 // Password is every demonstration account's. It opens nothing but invented data:
@@ -46,6 +50,8 @@ type People struct {
 	Pool         *pgxpool.Pool
 	Staff        *staff.Store
 	Applications *application.Store
+	Signing      *signing.Store
+	Drafts       *draft.Store
 }
 
 // LoadPeople adds the demonstration's accounts, and applications in several
@@ -69,7 +75,36 @@ func LoadPeople(ctx context.Context, p People) error {
 			return fmt.Errorf("demo: application %s: %w", name, err)
 		}
 	}
+	if err := p.openWork(ctx, clerk); err != nil {
+		return fmt.Errorf("demo: open work: %w", err)
+	}
 	return nil
+}
+
+// openWork leaves two things half done with the clerk's contracts: Terms drafted
+// below the province's floor, and a suspension that waits for the colleague.
+func (p *People) openWork(ctx context.Context, clerk *staff.Account) error {
+	rows, err := p.Pool.Query(ctx, `SELECT c.id FROM contracts c WHERE c.office_id = $1 AND c.status = 'active'
+		AND EXISTS (SELECT FROM floors f WHERE f.trade = c.trade) ORDER BY c.id LIMIT 2`, clerk.UnionID)
+	if err != nil {
+		return err
+	}
+	contracts, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	if len(contracts) < 2 {
+		return errors.New("the office has no two contracts")
+	}
+	by := merchant.By{Actor: fmt.Sprintf("staff:%d", clerk.ID), Reason: reason}
+	mean := terms.Terms{V: terms.Version, Offers: []terms.Offer{{ID: "mean", Title: "满500减5", FundingBP: 10_000,
+		Benefit: terms.Benefit{Kind: terms.KindAmountOff, AtFen: 50_000, OffFen: 500}}}}
+	if _, err := p.Drafts.Save(ctx, by, draft.ContractObject(contracts[0]), &mean, 0); err != nil {
+		return err
+	}
+	_, err = p.Signing.Propose(ctx, clerk, exit.KindSuspend, fmt.Sprintf("contract:%d", contracts[1]), clerk.UnionID, struct{}{},
+		"店面装修两个月，商家来函请求暂停（演示）")
+	return err
 }
 
 // account finds an account of the demonstration, or makes it.
