@@ -136,6 +136,14 @@ func (h *Handlers) ApplicationAccept(x *exchange.Exchange) error {
 	if err != nil {
 		return h.refused(x, err, form, func(f *page.Form) applicationForms { return applicationForms{Accept: f} })
 	}
+	c, err := h.Merchants.Contract(x.Ctx, contract)
+	if err != nil {
+		return err
+	}
+	if c.Status != merchant.ContractDraft {
+		page.Notify(x, "已通过，新门店归入商家现行的协议，还没有开业。请打开门店，提请另一位同事批准开业。")
+		return x.Redirect(applicationURL(a.ID))
+	}
 	page.Notify(x, "已通过，商家、门店和协议草稿都建好了。接下来填写优惠条件。")
 	return x.Redirect(contractURL(contract))
 }

@@ -58,6 +58,7 @@ type applicationPage struct {
 	Open                        []string // what the checklist still wants
 	Kinds, Existing             []page.Choice
 	State                       string
+	Unopened                    []application.HeldOutlet // of the merchant it became, that wait for a second person
 }
 
 type outletRow struct{ Name, Place, Address, Position string }
@@ -93,8 +94,16 @@ func (h *Handlers) applicationPage(x *exchange.Exchange, forms applicationForms)
 	if err := h.applicationTwins(x, p); err != nil {
 		return err
 	}
+	if a.MerchantID != 0 {
+		if p.Unopened, err = h.Applications.Unopened(x.Ctx, a.MerchantID); err != nil {
+			return err
+		}
+	}
 	changes, err := h.Applications.History(x.Ctx, a.ID)
 	if err != nil {
+		return err
+	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(changes, func(c *application.Change) *string { return &c.Reason })); err != nil {
 		return err
 	}
 	p.History = steps(changes)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"unioncard/api/page"
 	"unioncard/merchant"
@@ -39,6 +40,8 @@ func refusalSentence(err error) string {
 		return belowSentence(below)
 	case errors.As(err, &overlap):
 		return fmt.Sprintf("同一门店在这段时间已有协议（编号 %d）：请改有效期，或先终止那一份。", overlap.ContractID)
+	case errors.As(err, &move) && strings.HasPrefix(move.Object, "outlet:"):
+		return "门店现在是“" + page.StateName("outlet_"+move.From) + "”，不能这样办理，可能别人刚刚改过。请刷新页面后再看。"
 	case errors.As(err, &move):
 		return "协议现在是“" + stageWord(move.From) + "”，不能这样办理。请刷新页面后再看。"
 	case errors.As(err, &scan):
@@ -62,7 +65,7 @@ func refusalSentence(err error) string {
 	case errors.Is(err, merchant.ErrContractChanged):
 		return "您打开以后有人改了这份协议，没有保存。下面是您填的内容，请与现在的内容核对后再提交。"
 	case errors.Is(err, merchant.ErrMerchantExited):
-		return "商家已经退出，不能再签协议。"
+		return "商家已经退出网络，不能再签协议，也不能再开门店。"
 	}
 	return ""
 }

@@ -59,6 +59,9 @@ func (h *Handlers) EventList(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(found, func(e *event.Found) *string { return &e.Reason })); err != nil {
+		return err
+	}
 	if l.Exporting() {
 		return Export(x, l, found, h.Clock(), func(e event.Found) []any {
 			r := newEventRow(e)

@@ -35,7 +35,7 @@ func actionNames() map[string]string {
 		"application.create": "录入申请", "application.save": "修改申请", "application.submit": "提交申请", "application.accept": "通过申请",
 		"application.tick": "核对材料", "application.untick": "取消核对", "application.visit": "记录走访", "application.link": "发放填报链接",
 		"merchant.create": "登记商家", "merchant.details": "修改商家资料", "merchant.suspend": "暂停商家", "merchant.resume": "恢复商家", "merchant.exit": "商家退出",
-		"outlet.create": "登记门店", "outlet.suspend": "暂停门店", "outlet.resume": "恢复门店", "outlet.close": "关闭门店",
+		"outlet.create": "登记门店", "outlet.open": "门店开业", "outlet.suspend": "暂停门店", "outlet.resume": "恢复门店", "outlet.close": "关闭门店",
 		"contract.create": "起草协议", "contract.edit": "修改协议", "contract.publish": "发布条款", "contract.sign": "上传签章协议",
 		"contract.activate": "协议生效", "contract.suspend": "暂停协议", "contract.resume": "恢复协议", "contract.end": "终止协议",
 		"contract.expire": "协议到期", "contract.outgrown": "协议低于新底线",

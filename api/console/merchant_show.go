@@ -62,6 +62,9 @@ func (h *Handlers) MerchantShow(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(changes, func(c *application.Change) *string { return &c.Reason })); err != nil {
+		return err
+	}
 	p.History = steps(changes)
 	return h.Pages.Page(x, "console/merchant_show", p)
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -9,7 +8,9 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/keyset"
 	"unioncard/merchant"
+	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
 )
 
 func outletList() *ListSpec {
@@ -75,6 +76,8 @@ type outletPage struct {
 	Terminals []fleet.Terminal
 	Form      *page.Form
 	Code      *merchant.ActivationCode // shown once, just issued
+	Actions   []page.Choice
+	Waiting   []signing.Proposal // about the outlet
 }
 
 // terminalsShown bounds the terminals on an outlet's page.
@@ -98,9 +101,34 @@ func (h *Handlers) outletPage(x *exchange.Exchange, form *page.Form, code *merch
 	if err != nil {
 		return err
 	}
-	return h.Pages.Page(x, "console/outlet_show", &outletPage{
+	p := &outletPage{
 		Frame: page.Frame{Title: o.Name, Active: "outlets", Crumbs: []page.Crumb{{Title: "门店", URL: "/console/outlets"}}},
-		O:     o, Place: placeName(o.Territory), Terminals: terminals, Form: form, Code: code})
+		O:     o, Place: placeName(o.Territory), Terminals: terminals, Form: form, Code: code, Actions: outletActions(&o)}
+	all, err := h.Signing.Of(x.Ctx, outletObject(id))
+	if err != nil {
+		return err
+	}
+	for _, q := range all {
+		if q.State == signing.Waiting {
+			p.Waiting = append(p.Waiting, q)
+		}
+	}
+	return h.Pages.Page(x, "console/outlet_show", p)
+}
+
+func outletObject(id int64) string { return "outlet:" + strconv.FormatInt(id, 10) }
+func outletURL(id int64) string    { return "/console/outlets/" + strconv.FormatInt(id, 10) }
+
+// outletActions is what may be done with an outlet that has not closed.
+func outletActions(o *merchant.OutletFacts) []page.Choice {
+	end := page.Choice{Value: "close", Label: "提请停业：不能恢复，由另一位同事批准"}
+	switch {
+	case o.Unopened:
+		return []page.Choice{{Value: "open", Label: "提请开业：按现行协议开始优惠，由另一位同事批准"}, end}
+	case o.Status == merchant.OutletActive:
+		return []page.Choice{{Value: "suspend", Label: "暂停：装修、临时歇业等，立即停止优惠，可以恢复"}, end}
+	}
+	return []page.Choice{{Value: "resume", Label: "恢复营业：立即恢复优惠"}, end}
 }
 
 // OutletCode answers POST /console/outlets/:id/code: an activation code for a till.
@@ -116,9 +144,10 @@ func (h *Handlers) OutletCode(x *exchange.Exchange) error {
 	return h.outletPage(x, page.NewForm(), &code)
 }
 
-// OutletMove answers POST /console/outlets/:id/move: suspend, resume or close. A
-// single outlet stops at once, by one person: whoever runs the shop may have shut
-// it today. The contract stays as it is.
+// OutletMove answers POST /console/outlets/:id/move. Whoever runs the shop may have
+// shut it today: to suspend it, and to resume what was open before, is one person's
+// and goes at once. To open it for the first time, and to close it for good, is
+// proposed here and approved by another. The contract stays as it is.
 func (h *Handlers) OutletMove(x *exchange.Exchange) error {
 	form, err := x.Form()
 	if err != nil {
@@ -130,29 +159,42 @@ func (h *Handlers) OutletMove(x *exchange.Exchange) error {
 	}
 	var wrong merchant.FieldErrors
 	by := byAccount(x, reasonIn(form, &wrong))
-	var done string
-	do := map[string]func() error{
-		"suspend": func() error { done = "门店已暂停。"; return h.Merchants.SuspendOutlet(x.Ctx, by, id) },
-		"resume":  func() error { done = "门店已恢复。"; return h.Merchants.ResumeOutlet(x.Ctx, by, id) },
-		"close":   func() error { done = "门店已停业。"; return h.Merchants.CloseOutlet(x.Ctx, by, id) },
+	do := map[string]func() (string, error){
+		"suspend": func() (string, error) { return "门店已暂停。", h.Merchants.SuspendOutlet(x.Ctx, by, id) },
+		"resume":  func() (string, error) { return "门店已恢复。", h.Merchants.ResumeOutlet(x.Ctx, by, id) },
+		"open": func() (string, error) {
+			return "已提请开业，等另一位同事批准。", h.proposeOutlet(x, exit.KindOutletOpen, id, by.Reason)
+		},
+		"close": func() (string, error) {
+			return "已提请停业，等另一位同事批准。", h.proposeOutlet(x, exit.KindOutletClose, id, by.Reason)
+		},
 	}[form.Text("action")]
 	if do == nil {
 		wrong.Add("action", "请选择要办的事。")
 	}
 	if len(wrong) == 0 {
-		err := do()
+		done, err := do()
 		if err == nil {
 			page.Notify(x, done)
-			return x.Redirect("/console/outlets/" + strconv.FormatInt(id, 10))
+			return x.Redirect(outletURL(id))
 		}
-		var move *merchant.MoveError
-		if !errors.As(err, &move) {
+		sentence := refusalSentence(err)
+		if sentence == "" {
 			return err
 		}
-		wrong.Add("action", "门店现在的状态不能这样办理，可能别人刚刚改过，请看上面的状态。")
+		wrong.Add("action", sentence)
 	}
 	x.Status = http.StatusUnprocessableEntity
 	return h.outletPage(x, &page.Form{Values: form.Values, Errors: wrong}, nil)
+}
+
+func (h *Handlers) proposeOutlet(x *exchange.Exchange, kind string, id int64, reason string) error {
+	o, err := h.Merchants.Outlet(x.Ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = h.Signing.Propose(x.Ctx, x.Account, kind, outletObject(id), o.OfficeID, struct{}{}, reason)
+	return err
 }
 
 type merchantCodePage struct {

@@ -194,6 +194,10 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 		if err := h.aboutImport(x, p, id); err != nil {
 			return err
 		}
+	} else if id, ok := signing.ObjectID(p.Proposal.Object, "outlet"); ok {
+		if err := h.aboutOutlet(x, p, id); err != nil {
+			return err
+		}
 	} else {
 		p.About = p.Proposal.Object
 	}
@@ -204,6 +208,10 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 		p.Effect = "批准后立即恢复优惠。"
 	case exit.KindEnd:
 		return h.aboutOrder(p)
+	case exit.KindOutletOpen:
+		p.Effect = "批准后立即开业：这家门店按商家现行的协议给会员优惠，并进入公开目录。"
+	case exit.KindOutletClose:
+		p.Effect = "批准后立即停业：这家门店马上停止优惠，从公开目录撤下，以后不能恢复。"
 	case intake.KindApply:
 		p.Effect = "批准后立即导入：表里的协议马上生效，门店进入公开目录。请先逐行核对清单。"
 	default:
@@ -233,6 +241,18 @@ func (h *Handlers) aboutOrder(p *proposalPage) error {
 	if m := exit.BarMonths(o.Cause); m > 0 {
 		p.Facts = append(p.Facts, fact("再次受理申请", fmt.Sprintf("%d 个月以后", m)))
 	}
+	return nil
+}
+
+// aboutOutlet names the outlet that is to be opened or closed, and what it is under.
+func (h *Handlers) aboutOutlet(x *exchange.Exchange, p *proposalPage, id int64) error {
+	o, err := h.Merchants.Outlet(x.Ctx, id)
+	if err != nil {
+		return err
+	}
+	p.About, p.AboutURL = o.Merchant+"的门店“"+o.Name+"”", outletURL(id)
+	p.Facts = []any{fact("所在地", placeName(o.Territory)), fact("地址", o.Address),
+		map[string]any{"Term": "商家", "Text": o.Merchant + "（协议和申请材料）", "URL": merchantURL(o.MerchantID)}}
 	return nil
 }
 

@@ -222,6 +222,9 @@ func (h *Handlers) showStaff(x *exchange.Exchange, form *page.Form) error {
 	if err != nil {
 		return err
 	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
+		return err
+	}
 	p := &staffShowPage{Frame: staffFrame(row.Name), Row: row, Own: id == x.Account.ID, State: staffState(row), Form: form}
 	for _, e := range events {
 		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})

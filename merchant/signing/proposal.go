@@ -78,7 +78,7 @@ type Proposal struct {
 	Kind        string
 	Title       string // of the kind
 	Object      string // "contract:12"
-	Merchant    string // of a contract; "" for other objects
+	Merchant    string // of a contract, or of an outlet with its name; "" for other objects
 	OfficeID    int64  // for which office
 	Office      string // its name
 	Path        string // its path in the union tree

@@ -15,7 +15,9 @@ const proposalSQL = `SELECT p.id, p.kind, p.object, p.office_id, o.name, o.path,
 	p.maker_id, m.name, p.reason, p.made_at, coalesce(p.checker_id, 0), coalesce(c.name, ''), coalesce(p.decision, ''),
 	p.decided_at, p.carried_at,
 	coalesce((SELECT w.name FROM contracts k JOIN merchants w ON w.id = k.merchant_id
-		WHERE k.id = CASE WHEN p.object LIKE 'contract:%' THEN substr(p.object, 10)::bigint END), '')
+		WHERE k.id = CASE WHEN p.object LIKE 'contract:%' THEN substr(p.object, 10)::bigint END),
+		(SELECT w.name || '，' || t.name FROM outlets t JOIN merchants w ON w.id = t.merchant_id
+		WHERE t.id = CASE WHEN p.object LIKE 'outlet:%' THEN substr(p.object, 8)::bigint END), '')
 	FROM proposals p JOIN unions o ON o.id = p.office_id JOIN staff m ON m.id = p.maker_id
 	LEFT JOIN staff c ON c.id = p.checker_id`
 
