@@ -161,8 +161,13 @@ func RenegotiationOrder() map[string]string {
 // come outgrew, and that have not ended. Of several floors of one contract the one
 // with the nearest deadline is listed.
 func (c *Contracts) Renegotiations(ctx context.Context, path string, f RenegotiationFilter, p keyset.Page) ([]Renegotiation, error) {
+	return c.renegotiations(ctx, 0, path, f, p)
+}
+
+// renegotiations is Renegotiations, of one contract alone unless it is 0.
+func (c *Contracts) renegotiations(ctx context.Context, contract int64, path string, f RenegotiationFilter, p keyset.Page) ([]Renegotiation, error) {
 	now := c.clock()
-	where, order, args := p.Clause(RenegotiationOrder(), "r.contract_id", path, now, f.Text, keyset.Like(f.Text), f.Situation)
+	where, order, args := p.Clause(RenegotiationOrder(), "r.contract_id", path, now, f.Text, keyset.Like(f.Text), f.Situation, contract)
 	rows, err := c.db.Query(ctx, renegotiationSQL+where+order, args...)
 	if err != nil {
 		return nil, fmt.Errorf("signing: renegotiations: %w", err)
@@ -191,7 +196,7 @@ func (c *Contracts) Renegotiations(ctx context.Context, path string, f Renegotia
 const renegotiationSQL = `SELECT r.contract_id, m.name, u.name, f.id, coalesce(f.trade, ''), coalesce(f.brand, ''), f.version, lower(f.effective),
 	r.comparison, r.deadline, r.resolved_at, x.situation
 	FROM (SELECT DISTINCT ON (r.contract_id) r.* FROM renegotiations r JOIN floors f ON f.id = r.floor_id
-		WHERE upper_inf(f.effective) OR upper(f.effective) > $2
+		WHERE (upper_inf(f.effective) OR upper(f.effective) > $2) AND ($6::bigint = 0 OR r.contract_id = $6)
 		ORDER BY r.contract_id, r.resolved_at IS NOT NULL, r.deadline NULLS LAST) r
 	JOIN floors f ON f.id = r.floor_id, LATERAL (SELECT ` + situationSQL + ` AS situation) x,
 	contracts c JOIN merchants m ON m.id = c.merchant_id JOIN unions u ON u.id = c.office_id
@@ -205,7 +210,7 @@ func (c *Contracts) CountRenegotiations(ctx context.Context, path string) (open,
 	now := c.clock()
 	err = c.db.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE s.deadline <= $2::timestamptz + interval '7 days')
 		FROM (`+renegotiationSQL+`true) s (contract, merchant, office, floor, trade, brand, version, since, comparison, deadline, resolved, situation)`,
-		path, now, "", "%", "open").Scan(&open, &urgent)
+		path, now, "", "%", "open", 0).Scan(&open, &urgent)
 	if err != nil {
 		return 0, 0, fmt.Errorf("signing: count renegotiations: %w", err)
 	}
@@ -271,18 +276,7 @@ func (c *Contracts) Floors(ctx context.Context) ([]Floor, error) {
 
 // RenegotiationsOf lists what is still to be renegotiated of one contract.
 func (c *Contracts) RenegotiationsOf(ctx context.Context, contract int64) ([]Renegotiation, error) {
-	all, err := c.Renegotiations(ctx, "/", RenegotiationFilter{Text: fmt.Sprint(contract), Situation: "open"},
-		keyset.Page{Sort: "id", Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
-	var own []Renegotiation
-	for _, r := range all {
-		if r.ContractID == contract {
-			own = append(own, r)
-		}
-	}
-	return own, nil
+	return c.renegotiations(ctx, contract, "/", RenegotiationFilter{Situation: "open"}, keyset.Page{Sort: "id", Limit: 1})
 }
 
 // Outlet is an outlet that a contract can be for.
