@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"fmt"
 	"time"
 
 	"unioncard/merchant/terms"
@@ -35,6 +36,18 @@ var contractMoves = []move[ContractStatus]{
 	{ContractEnding, "notice", ContractEnding},
 	{ContractEnding, "end", ContractEnded},
 	{ContractEnding, "expire", ContractEnded},
+}
+
+// MaxYears is the longest that a contract is signed for.
+const MaxYears = 10
+
+// CheckLength refuses a validity of over MaxYears, whose last day may be the same
+// day of the year as its first, with FieldErrors on "valid_until".
+func CheckLength(from, until time.Time) error {
+	if !until.After(from.AddDate(MaxYears, 0, 1)) {
+		return nil
+	}
+	return FieldErrors{{Field: "valid_until", Message: fmt.Sprintf("协议有效期最长 %d 年，请改截止日期。", MaxYears)}}
 }
 
 // Contract is an agreement between an office and a merchant. In a Snapshot it

@@ -28,13 +28,16 @@ type NewContract struct {
 
 // CreateContract draws up a contract as a draft and returns its id. It covers
 // nothing and earns nothing before ActivateContract. The merchant's row lock
-// keeps it apart from the merchant's leaving.
+// keeps it apart from the merchant's leaving. InvalidError; FieldErrors as CheckLength.
 func (s *Store) CreateContract(ctx context.Context, by By, n NewContract) (int64, error) {
 	if !n.ValidFrom.Before(n.ValidUntil) {
 		return 0, &InvalidError{Field: "ValidUntil", Detail: "is not after ValidFrom"}
 	}
 	if n.RefundTail < 0 {
 		return 0, &InvalidError{Field: "RefundTail", Detail: "is negative"}
+	}
+	if err := CheckLength(n.ValidFrom, n.ValidUntil); err != nil {
+		return 0, err
 	}
 	var id int64
 	err := s.change(ctx, func(tx pgx.Tx) error {

@@ -21,7 +21,7 @@ type ContractEdit struct {
 }
 
 // EditContract changes a draft that is still at a version. MoveError once it is no
-// draft any more, ErrContractChanged, InvalidError. The merchant's row lock
+// draft any more, ErrContractChanged, InvalidError; FieldErrors as CheckLength. The merchant's row lock
 // protects it.
 func (s *Store) EditContract(ctx context.Context, by By, id, version int64, e ContractEdit) error {
 	if !e.ValidFrom.Before(e.ValidUntil) {
@@ -29,6 +29,9 @@ func (s *Store) EditContract(ctx context.Context, by By, id, version int64, e Co
 	}
 	if e.RefundTail < 0 {
 		return &InvalidError{Field: "RefundTail", Detail: "is negative"}
+	}
+	if err := CheckLength(e.ValidFrom, e.ValidUntil); err != nil {
+		return err
 	}
 	return s.change(ctx, func(tx pgx.Tx) error {
 		c, err := lockContract(ctx, tx, id, false)

@@ -167,7 +167,7 @@ func (s *Store) mayBeAccepted(ctx context.Context, tx pgx.Tx, a *Application, ac
 	if open := r.Open(); len(open) > 0 {
 		e.Add("checklist", "核对清单还有没完成的："+strings.Join(open, "、")+"。")
 	}
-	const longest = 10 // years
+	const longest = merchant.MaxYears
 	switch {
 	case acc.ValidFrom.IsZero() || acc.ValidUntil.IsZero():
 		e.Add("valid_from", "请填写协议的起止日期。")

@@ -301,6 +301,9 @@ func (b *book) contract(row int, get func(int) string) {
 		bad(2, "结束日期早于开始日期。")
 	}
 	c.from, c.until = from, until.AddDate(0, 0, 1)
+	if okFrom && okUntil && merchant.CheckLength(c.from, c.until) != nil {
+		bad(2, fmt.Sprintf("协议有效期最长 %d 年。", merchant.MaxYears))
+	}
 	days, err := strconv.Atoi(get(3))
 	if err != nil || days < 0 || days > 365 {
 		bad(3, "退款期应为 0 到 365 的天数，一般填 30。")

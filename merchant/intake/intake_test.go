@@ -212,6 +212,7 @@ func TestFaults(t *testing.T) {
 		"no contract":      {func(s sheets) { s["协议"] = nil }, "没有它的协议"},
 		"two contracts":    {func(s sheets) { s["协议"] = append(s["协议"], s["协议"][0]) }, "只填一份协议"},
 		"impossible date":  {set("协议", 1, "2026-02-30"), "开始日期应写作"},
+		"over ten years":   {set("协议", 2, "2046-12-31"), "协议有效期最长 10 年"},
 		"end before start": {set("协议", 2, "2025-12-31"), "结束日期早于开始日期"},
 		"expired":          {func(s sheets) { s["协议"][0][1], s["协议"][0][2] = "2025-01-01", "2025-12-31" }, "已经过期"},
 		"tail":             {set("协议", 3, "三十"), "退款期应为"},

@@ -31,6 +31,13 @@ func TestRenew(t *testing.T) {
 	if _, err := o.contracts.Renew(o.ctx, o.maker, old, end, "没有延长"); !errors.As(err, &fields) || fields.On("valid_until") == "" {
 		t.Errorf("until its own end: %v", err)
 	}
+	if _, err := o.contracts.Renew(o.ctx, o.maker, old, end.AddDate(10, 0, 2), "十年以上"); !errors.As(err, &fields) || fields.On("valid_until") == "" {
+		t.Errorf("for over ten years: %v", err)
+	}
+	if _, err := o.merchants.CreateContract(o.ctx, by, merchant.NewContract{MerchantID: 1, OfficeID: o.county, ValidFrom: noon,
+		ValidUntil: noon.AddDate(10, 0, 2)}); !errors.As(err, &fields) || fields.On("valid_until") == "" {
+		t.Errorf("a new one of over ten years: %v", err)
+	}
 	if _, err := o.contracts.Renew(o.ctx, o.account(o.sibling, staff.Negotiator), old, end.AddDate(1, 0, 0), "越权"); !errors.Is(err, merchant.ErrNotFound) {
 		t.Errorf("from elsewhere: %v", err)
 	}
@@ -169,6 +176,26 @@ func TestRenegotiations(t *testing.T) {
 	}
 }
 
+// TestRenegotiationsOfOneAmongMany: a contract's own is found whatever merchants in
+// the province are called.
+func TestRenegotiationsOfOneAmongMany(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.contract(true)
+	o.inForce(id, percent(9500))
+	o.floor(9000, 30)
+	o.exec(`UPDATE merchants SET name = name || $1::bigint`, id)
+	o.exec(`INSERT INTO contracts (id, merchant_id, office_id, trade, status, valid, refund_until)
+		SELECT -i, merchant_id, office_id, trade, status, valid, refund_until FROM contracts, generate_series(1, 1000) i WHERE id = $1`, id)
+	o.exec(`INSERT INTO renegotiations (contract_id, floor_id, terms_version, comparison)
+		SELECT -i, floor_id, terms_version, comparison FROM renegotiations, generate_series(1, 1000) i WHERE contract_id = $1`, id)
+	own, err := o.contracts.RenegotiationsOf(o.ctx, id)
+	o.must(err)
+	if len(own) != 1 || own[0].ContractID != id {
+		t.Errorf("of one contract: %d", len(own))
+	}
+}
+
 // TestListKeepsToItsTerritory: lists take hostile text, and nobody sees another
 // county's contracts.
 func TestListKeepsToItsTerritory(t *testing.T) {
@@ -213,7 +240,12 @@ func TestEditContract(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	var invalid *merchant.InvalidError
+	var fields merchant.FieldErrors
 	bad := e
+	bad.ValidUntil = e.ValidFrom.AddDate(10, 0, 2)
+	if err := o.merchants.EditContract(o.ctx, by, id, got.Version, bad); !errors.As(err, &fields) || fields.On("valid_until") == "" {
+		t.Errorf("over ten years: %v", err)
+	}
 	bad.ValidUntil = bad.ValidFrom
 	if err := o.merchants.EditContract(o.ctx, by, id, got.Version, bad); !errors.As(err, &invalid) {
 		t.Errorf("end at the start: %v", err)
