@@ -135,11 +135,23 @@ async function review() {
   await shot(clerk, "application-phone");
   await clerk.setViewportSize({ width: 1366, height: 768 });
 
+  // A tick changes the list and what rests on it; the page stays as it is, with what
+  // was typed meanwhile.
+  await clerk.evaluate(() => { window.sameDocument = true; });
+  await field(clerk, "到期后还受理退款").fill("45");
   for (const item of ["营业执照", "企业信用查询", "经营许可", "门店照片", "门店地址属实", "联系人核实", "实地走访"]) {
-    await button(clerk, `核对无误 ：${item}`).click();
+    const tick = button(clerk, `核对无误 ：${item}`);
+    await tick.scrollIntoViewIfNeeded();
+    const before = await clerk.evaluate(() => window.scrollY);
+    await tick.click();
     await button(clerk, `取消 ${item}`).waitFor();
-    await clerk.waitForLoadState(); // it scrolls to the list once it is loaded
+    const moved = Math.abs(await clerk.evaluate(() => window.scrollY) - before);
+    assert.ok(moved < 100, `the page jumped ${moved} px at ${item}`);
   }
+  assert.ok(await clerk.evaluate(() => window.sameDocument), "a tick loaded the page anew");
+  assert.equal(await field(clerk, "到期后还受理退款").inputValue(), "45");
+  await field(clerk, "到期后还受理退款").fill("30");
+  await sees(clerk, "将建立商家、门店和一份协议草稿");
   await shot(clerk, "application");
   await field(clerk, "协议开始").fill(wish.today);
   await button(clerk, "通过，进入洽谈").click();
