@@ -44,6 +44,15 @@ func (p *exitPage) Sentence() string {
 	if p.Effect.Terminals > 0 {
 		s += fmt.Sprintf("，退款期满后停用 %d 台终端", p.Effect.Terminals)
 	}
+	renewals := 0
+	for _, o := range p.Effect.Others {
+		if o.Follows {
+			renewals++
+		}
+	}
+	if renewals > 0 {
+		s += fmt.Sprintf("，%d 份续签协议一并终止", renewals)
+	}
 	return s + "。另一位同事批准后执行。"
 }
 

@@ -232,10 +232,10 @@ func (h *Handlers) aboutOrder(p *proposalPage) error {
 		leaves = "退出网络"
 	}
 	last := "最后优惠日 " + o.LastDay
-	p.Effect = "批准后照办：到最后优惠日停止优惠，退款期满后停用终端。影响见所涉协议的“暂停与终止”页。"
+	p.Effect = "批准后照办：到最后优惠日停止优惠，退款期满后停用终端，它的续签协议一并终止。影响见所涉协议的“暂停与终止”页。"
 	if o.Kind == exit.KindCause {
 		last = "批准后立即终止"
-		p.Effect = "批准后立即终止：会员马上不能享受优惠，商家在限期内不能重新入网。影响见所涉协议的“暂停与终止”页。"
+		p.Effect = "批准后立即终止：会员马上不能享受优惠，商家在限期内不能重新入网，它的续签协议一并终止。影响见所涉协议的“暂停与终止”页。"
 	}
 	p.Facts = []any{fact("原因", exit.Title(o.Cause)), fact("何时终止", last), fact("通知商家", o.NoticedOn), fact("商家", leaves)}
 	if m := exit.BarMonths(o.Cause); m > 0 {

@@ -36,7 +36,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	}
 	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
 	taking := intake.New(n.pool, clock, n.applied)
-	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{})
+	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{}, exit.DraftGate{})
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock), []signing.Kind{taking.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,9 +21,23 @@ type Effect struct {
 	// to EffectLimit purchases.
 	Purchases   int
 	DiscountFen int64
-	// LastContract: the merchant has no other contract that is or will be in force.
+	// LastContract: the merchant has no other contract that is or will be in force
+	// once this one and what follows it have ended.
 	LastContract bool
-	Open         []merchant.Blocker
+	// Others are the merchant's other contracts that have not ended, those first that
+	// follow this one: they end with it. The others stay.
+	Others []OtherContract
+	Open   []merchant.Blocker
+}
+
+// OtherContract is another contract of the merchant.
+type OtherContract struct {
+	ID            int64
+	Outlet        string // "" for the whole merchant
+	Office        string
+	Status        merchant.ContractStatus
+	From, LastDay time.Time
+	Follows       bool
 }
 
 // EffectOutlet is an outlet that the contract covers.
@@ -59,10 +74,7 @@ func (s *Store) Effect(ctx context.Context, contractID int64, at time.Time) (*Ef
 	for i, o := range e.Outlets {
 		ids[i] = o.ID
 	}
-	err = s.db.QueryRow(ctx, `SELECT
-		(SELECT count(*) FROM terminals WHERE outlet_id = ANY ($1) AND status <> 'retired'),
-		NOT EXISTS (SELECT FROM contracts WHERE merchant_id = $2 AND id <> $3 AND status <> 'ended')`,
-		ids, c.MerchantID, c.ID).Scan(&e.Terminals, &e.LastContract)
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM terminals WHERE outlet_id = ANY ($1) AND status <> 'retired'`, ids).Scan(&e.Terminals)
 	if err != nil {
 		return nil, fmt.Errorf("exit: effect: %w", err)
 	}
@@ -73,8 +85,57 @@ func (s *Store) Effect(ctx context.Context, contractID int64, at time.Time) (*Ef
 	if err != nil {
 		return nil, fmt.Errorf("exit: effect: %w", err)
 	}
+	if e.Others, err = s.others(ctx, c, at); err != nil {
+		return nil, err
+	}
+	// What follows ends as well, so it is no other contract.
+	e.LastContract = !slices.ContainsFunc(e.Others, func(o OtherContract) bool { return !o.Follows })
 	e.Open, err = s.Open(ctx, contractID)
 	return &e, err
+}
+
+// followsSQL is the contracts that follow contract $1 as renewals, and those that
+// follow them, not ended, of the same outlets and from its end ($2) on.
+const followsSQL = `WITH RECURSIVE after (id) AS (
+		SELECT contract_id FROM renewals WHERE follows = $1
+		UNION SELECT r.contract_id FROM renewals r JOIN after a ON r.follows = a.id)
+	SELECT n.id FROM after a JOIN contracts n ON n.id = a.id, contracts c
+	WHERE c.id = $1 AND n.status <> 'ended' AND n.merchant_id = c.merchant_id
+	AND n.outlet_id IS NOT DISTINCT FROM c.outlet_id AND lower(n.valid) >= $2 ORDER BY n.id`
+
+// follows lists the renewals that end with a contract that ends at a moment.
+func follows(ctx context.Context, db querier, c *merchant.Contract, end time.Time) ([]int64, error) {
+	rows, err := db.Query(ctx, followsSQL, c.ID, end)
+	if err != nil {
+		return nil, fmt.Errorf("exit: renewals: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("exit: renewals: %w", err)
+	}
+	return ids, nil
+}
+
+// othersShown bounds Effect.Others.
+const othersShown = 200
+
+func (s *Store) others(ctx context.Context, c *merchant.Contract, at time.Time) ([]OtherContract, error) {
+	after, err := follows(ctx, s.db, c, at)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT c.id, coalesce(o.name, ''), u.name, c.status, lower(c.valid), upper(c.valid) - interval '1 second', c.id = ANY ($3)
+		FROM contracts c JOIN unions u ON u.id = c.office_id LEFT JOIN outlets o ON o.id = c.outlet_id
+		WHERE c.merchant_id = $1 AND c.id <> $2 AND c.status <> 'ended' ORDER BY c.id = ANY ($3) DESC, c.id LIMIT $4`,
+		c.MerchantID, c.ID, after, othersShown)
+	if err != nil {
+		return nil, fmt.Errorf("exit: other contracts: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[OtherContract])
+	if err != nil {
+		return nil, fmt.Errorf("exit: other contracts: %w", err)
+	}
+	return out, nil
 }
 
 // BarredUntil is the first day on which a merchant that left for cause may come

@@ -212,7 +212,7 @@ func New(db merchant.DB, clock func() time.Time, gates ...merchant.ExitGate) *St
 	return &Store{db: db, clock: clock, gates: gates}
 }
 
-// OrderTx ends a contract as ordered and writes its plan, in the transaction of
+// OrderTx ends a contract, and the renewals that follow it, as ordered and writes its plan, in the transaction of
 // the approval. A plan under way is changed instead. merchant.MoveError,
 // merchant.FieldErrors, merchant.InvalidError. The merchant's row lock, which
 // EndContract takes first, protects it.
@@ -237,6 +237,9 @@ func (s *Store) OrderTx(ctx context.Context, tx pgx.Tx, by merchant.By, contract
 	if c, err = merchants.Contract(ctx, contractID); err != nil {
 		return nil, err
 	}
+	if err := endAfter(ctx, tx, merchants, by, c); err != nil {
+		return nil, err
+	}
 	noticed, err := time.ParseInLocation(time.DateOnly, o.NoticedOn, beijing)
 	if err != nil {
 		return nil, err
@@ -250,6 +253,22 @@ func (s *Store) OrderTx(ctx context.Context, tx pgx.Tx, by merchant.By, contract
 		p.ReentryFrom = p.LastPurchase.In(beijing).AddDate(0, cause.BarMonths, 0)
 	}
 	return p, s.put(ctx, tx, by, p)
+}
+
+// endAfter ends the renewals that follow a contract, drafts and those signed for a
+// day to come alike: what was to go on has ended.
+func endAfter(ctx context.Context, tx pgx.Tx, merchants *merchant.Store, by merchant.By, c *merchant.Contract) error {
+	ids, err := follows(ctx, tx, c, c.ValidUntil)
+	if err != nil {
+		return err
+	}
+	by.Reason = fmt.Sprintf("协议 %d 终止，续签一并终止：%s", c.ID, by.Reason)
+	for _, id := range ids {
+		if err := merchants.EndContract(ctx, by, id, time.Time{}); err != nil {
+			return fmt.Errorf("exit: end renewal %d: %w", id, err)
+		}
+	}
+	return nil
 }
 
 func earlier(a, b time.Time) time.Time {

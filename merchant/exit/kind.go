@@ -130,3 +130,31 @@ func (RenewalGate) Open(ctx context.Context, tx pgx.Tx, contractID int64) ([]mer
 			URL: fmt.Sprintf("/console/contracts/%d", id)}, err
 	})
 }
+
+// DraftGate keeps the exit of a merchant that is to leave the network open while
+// the merchant has a draft contract: with it the merchant would stay, and nobody
+// would be told. A renewal of the contract itself is RenewalGate's.
+type DraftGate struct{}
+
+// Name is the gate's name.
+func (DraftGate) Name() string { return "drafts" }
+
+// Open lists the merchant's draft contracts, if the contract's plan takes the
+// merchant out of the network and it is still this office's to send away.
+func (DraftGate) Open(ctx context.Context, tx pgx.Tx, contractID int64) ([]merchant.Blocker, error) {
+	rows, err := tx.Query(ctx, `SELECT d.id FROM exit_plans p JOIN contracts c ON c.id = p.contract_id
+		JOIN merchants m ON m.id = c.merchant_id JOIN unions mu ON mu.id = m.office_id JOIN unions o ON o.id = c.office_id
+		JOIN contracts d ON d.merchant_id = c.merchant_id AND d.id <> c.id AND d.status = 'draft'
+		WHERE p.contract_id = $1 AND p.state IN ('running', 'settling') AND p.merchant_leaves AND starts_with(mu.path, o.path)
+		AND NOT EXISTS (SELECT FROM renewals r WHERE r.contract_id = d.id AND r.follows = c.id)
+		ORDER BY d.id`, contractID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (merchant.Blocker, error) {
+		var id int64
+		err := row.Scan(&id)
+		return merchant.Blocker{What: fmt.Sprintf("商家要整体退出网络，但协议草稿（编号 %d）还在。请放弃那份草稿；要继续合作就签好发布，商家便留在网络里。", id),
+			URL: fmt.Sprintf("/console/contracts/%d", id)}, err
+	})
+}
