@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -308,6 +309,16 @@ func (h *Handlers) ContractPublish(x *exchange.Exchange) error {
 		return h.contractSaid(x, form, wrong[0].Message)
 	}
 	out, err := h.Contracts.Publish(x.Ctx, x.Account, id)
+	if errors.Is(err, signing.ErrNotApproved) {
+		done, lookErr := h.justPublished(x, id)
+		if lookErr != nil {
+			return lookErr
+		}
+		if done { // a second click, or a colleague's
+			page.Notify(x, "已经发布，不用再点。")
+			return x.Redirect(contractURL(id))
+		}
+	}
 	if err != nil {
 		return h.contractRefused(x, form, err)
 	}
@@ -317,6 +328,26 @@ func (h *Handlers) ContractPublish(x *exchange.Exchange) error {
 	}
 	page.Notify(x, said)
 	return x.Redirect(contractURL(id))
+}
+
+// publishedLately is how long ago a publishing may be for another click to mean the
+// same one.
+const publishedLately = 10 * time.Minute
+
+// justPublished reports whether the newest proposal to publish a contract's Terms
+// has just been carried out.
+func (h *Handlers) justPublished(x *exchange.Exchange, id int64) (bool, error) {
+	all, err := h.Signing.Of(x.Ctx, contractObject(id))
+	if err != nil {
+		return false, err
+	}
+	var last *signing.Proposal
+	for i := range all {
+		if p := &all[i]; p.Kind == signing.TermsKind && (last == nil || p.ID > last.ID) {
+			last = p
+		}
+	}
+	return last != nil && !last.CarriedAt.IsZero() && h.Clock().Sub(last.CarriedAt) < publishedLately, nil
 }
 
 // ContractDrop answers POST /console/contracts/:id/drop: a draft is given up.

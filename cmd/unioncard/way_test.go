@@ -116,7 +116,11 @@ func (d *dealing) signed() {
 func (d *dealing) publish() time.Time {
 	d.Helper()
 	d.clerk.want("publish", d.clerk.post(d.at("/publish")), http.StatusSeeOther)
-	return time.Now()
+	at := time.Now()
+	if again := d.clerk.want("the second click", d.clerk.post(d.at("/publish")), http.StatusSeeOther).to(); again != d.at("") {
+		d.Errorf("the second click leads to %s", again)
+	}
+	return at
 }
 
 // show asks a till of some node about the next card, for 100 yuan.
