@@ -6,6 +6,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
@@ -13,8 +14,9 @@ import (
 
 type importPage struct {
 	page.Frame
-	Form *page.Form
-	Runs []*intake.Run
+	Form    *page.Form
+	Runs    []*intake.Run
+	Uploads bool // who reads may upload
 }
 
 // runsShown bounds the list of workbooks.
@@ -28,7 +30,8 @@ func (h *Handlers) importPage(x *exchange.Exchange, form *page.Form) error {
 	if err != nil {
 		return err
 	}
-	return h.Pages.Page(x, "console/import_list", &importPage{Frame: page.Frame{Title: "批量导入", Active: "import"}, Form: form, Runs: runs})
+	return h.Pages.Page(x, "console/import_list", &importPage{Frame: page.Frame{Title: "批量导入", Active: "import"}, Form: form, Runs: runs,
+		Uploads: x.Account.May(staff.ImportBusiness)})
 }
 
 // ImportTemplate answers GET /console/import/template: an empty workbook.
@@ -73,6 +76,7 @@ type importRunPage struct {
 	page.Frame
 	Run     *intake.Run
 	Form    *page.Form
+	Uploads bool
 	Waiting *signing.Proposal // nil: none
 	Last    *signing.Proposal // the last one decided, nil: none
 }
@@ -89,7 +93,7 @@ func (h *Handlers) importRunPage(x *exchange.Exchange, form *page.Form) error {
 	if err != nil {
 		return err
 	}
-	p := &importRunPage{Run: r, Form: form, Frame: page.Frame{Title: r.Name, Active: "import",
+	p := &importRunPage{Run: r, Form: form, Uploads: x.Account.May(staff.ImportBusiness), Frame: page.Frame{Title: r.Name, Active: "import",
 		Crumbs: []page.Crumb{{Title: "批量导入", URL: "/console/import"}}}}
 	all, err := h.Signing.Of(x.Ctx, r.Object())
 	if err != nil {
