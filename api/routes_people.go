@@ -166,7 +166,7 @@ func (s *server) peopleRoutes() []route {
 		s.consolePost("/console/contracts/:id/suspend", c.SuspendContract, staff.WriteExit, "contract"),
 		s.consolePost("/console/contracts/:id/resume", c.ResumeContract, staff.WriteExit, "contract"),
 
-		s.consoleGet("/console/import", c.Import, staff.ImportBusiness, ""),
+		s.consoleGet("/console/import", c.Import, staff.ReadBusiness, ""),
 		s.consoleUpload("/console/import", c.ImportCheck, staff.ImportBusiness, ""),
 		s.consoleGet("/console/import/template", c.ImportTemplate, staff.ImportBusiness, ""),
 		s.consoleGet("/console/import/:id", c.ImportShow, staff.ReadBusiness, "importrun"),

@@ -26,6 +26,7 @@ type fileRow struct {
 	ID                int64
 	Title, Name, Size string
 	Image, Removable  bool
+	Closed            bool // personal, and not for who looks
 	At                string
 }
 
@@ -90,7 +91,7 @@ func (h *Handlers) applicationPage(x *exchange.Exchange, forms applicationForms)
 	if err != nil {
 		return err
 	}
-	p.review(a, r)
+	p.review(a, r, x.Account)
 	if err := h.applicationTwins(x, p); err != nil {
 		return err
 	}
@@ -146,27 +147,28 @@ func contactFacts(c application.Contact, b application.Bank, unreadable, whole b
 	}
 }
 
-func (p *applicationPage) review(a *application.Application, r *application.Review) {
+func (p *applicationPage) review(a *application.Application, r *application.Review, who *staff.Account) {
 	p.Checks, p.Open = r.Checks, r.Open()
 	for _, v := range r.Visits {
 		row := visitRow{Visit: v}
 		for _, f := range r.Files {
 			if f.Kind == v.PhotosOf {
-				row.Photos = append(row.Photos, fileOf(a.Doc.Trade, f, false))
+				row.Photos = append(row.Photos, fileOf(a.Doc.Trade, f, false, who))
 			}
 		}
 		p.Visits = append(p.Visits, row)
 	}
 	for _, f := range r.Files {
 		if !strings.HasPrefix(f.Kind, application.FileVisit) {
-			p.Files = append(p.Files, fileOf(a.Doc.Trade, f, p.Editable))
+			p.Files = append(p.Files, fileOf(a.Doc.Trade, f, p.Editable, who))
 		}
 	}
 }
 
-func fileOf(trade merchant.Trade, f file.File, removable bool) fileRow {
+func fileOf(trade merchant.Trade, f file.File, removable bool, who *staff.Account) fileRow {
 	return fileRow{ID: f.ID, Title: application.FileTitle(trade, f.Kind), Name: f.Name, Size: sizeName(f.Size),
-		Image: f.Media.Image(), Removable: removable, At: page.Moment(f.At)}
+		Image: f.Media.Image(), Removable: removable,
+		Closed: f.Personal() && !who.May(staff.ReadPersonal), At: page.Moment(f.At)}
 }
 
 // sizeName writes bytes in KB or MB.

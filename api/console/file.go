@@ -2,10 +2,12 @@ package console
 
 import (
 	"unioncard/api/exchange"
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 )
 
-// File answers GET /console/files/:id with an attachment.
+// File answers GET /console/files/:id with an attachment. What is personal needs
+// staff.ReadPersonal besides.
 func (h *Handlers) File(x *exchange.Exchange) error { return h.sendFile(x, false) }
 
 // FileImage answers GET /console/files/:id/image: an image that was encoded here,
@@ -20,6 +22,9 @@ func (h *Handlers) sendFile(x *exchange.Exchange, inline bool) error {
 	f, data, err := h.Files.Get(x.Ctx, id)
 	if err != nil {
 		return err
+	}
+	if f.Personal() && !x.Account.May(staff.ReadPersonal) {
+		return exchange.ErrForbidden
 	}
 	if inline && !f.Media.Image() {
 		return merchant.ErrNotFound

@@ -81,7 +81,7 @@ func (h *Handlers) merchantFiles(x *exchange.Exchange, p *merchantPage) error {
 			return err
 		}
 		for _, f := range files {
-			p.Files = append(p.Files, fileOf(p.Merchant.Trade, f, false))
+			p.Files = append(p.Files, fileOf(p.Merchant.Trade, f, false, x.Account))
 		}
 	}
 	return nil

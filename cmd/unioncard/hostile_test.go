@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/application"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/intake"
 )
@@ -42,6 +45,37 @@ func TestEndedForCause(t *testing.T) {
 	maker.want("a new contract", maker.post(draft, terms...), 422, "以前不能再签")
 	maker.want("the draft from before", maker.post(earlier+"/propose", "reason", "再签"), 422, "以前不能再签")
 	maker.want("publishing it", maker.post(earlier+"/publish"), 422, "以前不能再签")
+}
+
+// TestRightsOfPersonalFiles: a bank's paper, or whatever may show a person's, opens
+// for those who work on it or answer for it; a storefront for everybody in the office.
+func TestRightsOfPersonalFiles(t *testing.T) {
+	t.Parallel()
+	b := newProvince(t).serve(t, "")
+	maker := b.hire("maker", b.unions[jinshui], staff.Negotiator)
+	id, err := b.node.applied.Enter(t.Context(), maker.account(), "录入", application.Document{LegalName: "百货公司", Trade: merchant.TradeCatering})
+	b.must(err)
+	object := fmt.Sprintf("application:%d", id)
+	bank, other, shop := b.fileOf(object, application.FileBank, "账户", 1), b.fileOf(object, application.FileOther, "授权书", 2),
+		b.fileOf(object, application.FileStorefront, "门头", 3)
+	reads := map[staff.Role]bool{staff.Negotiator: true, staff.Approver: true, staff.Auditor: true,
+		staff.Finance: false, staff.TerminalManager: false, staff.Assessor: false, staff.ComplaintHandler: false}
+	for role, may := range reads {
+		c := b.hire("reads-"+strings.ReplaceAll(string(role), "_", "-"), b.unions[jinshui], role)
+		for _, file := range []int64{bank, other, shop} {
+			for _, as := range []string{"", "/image"} {
+				want := http.StatusForbidden
+				if may || file == shop {
+					want = http.StatusOK
+				}
+				c.want(string(role), c.get(fmt.Sprintf("/console/files/%d%s", file, as)), want)
+			}
+		}
+		said := c.want("the page", c.get(fmt.Sprintf("/console/applications/%d", id)), 200, fmt.Sprintf("/console/files/%d", shop))
+		if strings.Contains(said.body, fmt.Sprintf("/console/files/%d", bank)) != may {
+			t.Errorf("%s: the page links the bank's paper: %v", role, !may)
+		}
+	}
 }
 
 // TestImportIsReadBeforeApproval: who approves a workbook reads every merchant and

@@ -113,8 +113,14 @@ func (b *bureau) sign(by merchant.By, shop, office int64) int64 {
 // file stores a photograph for an object.
 func (b *bureau) file(object, name string, n int) (id int64) {
 	b.Helper()
+	return b.fileOf(object, "storefront", name, n)
+}
+
+// fileOf stores a photograph of a kind.
+func (b *bureau) fileOf(object, kind, name string, n int) (id int64) {
+	b.Helper()
 	b.must(pgx.BeginFunc(b.Context(), b.pool, func(tx pgx.Tx) error {
-		f, err := b.node.files.Put(b.Context(), tx, testBy, object, "storefront", name+strconv.Itoa(n)+".jpg", snapshot(b, n))
+		f, err := b.node.files.Put(b.Context(), tx, testBy, object, kind, name+strconv.Itoa(n)+".jpg", snapshot(b, n))
 		id = f.ID
 		return err
 	}))

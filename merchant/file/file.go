@@ -49,6 +49,14 @@ type File struct {
 	At            time.Time
 }
 
+// Personal reports whether a file may show a person's bank account or identity: a
+// bank's paper, a document of identity, or what somebody added without saying what
+// it is (a letter of authority names its bearer).
+func (f *File) Personal() bool {
+	kind, _, _ := strings.Cut(strings.ReplaceAll(f.Kind, "_", ":"), ":")
+	return kind == "bank" || kind == "id" || kind == "other"
+}
+
 // RefusedError is a file that is not taken, whatever it is called.
 type RefusedError struct {
 	Message string // in Chinese: what is wrong and what to do

@@ -32,7 +32,9 @@ const (
 	// SignedIn is everybody's with an account: the own account, the start page.
 	SignedIn Right = "signed_in"
 	// ReadBusiness: applications, merchants, contracts, floors, terminals, work lists.
-	ReadBusiness     Right = "business.read"
+	ReadBusiness Right = "business.read"
+	// ReadPersonal: uploaded papers that may show a person's account or identity.
+	ReadPersonal     Right = "personal.read"
 	WriteApplication Right = "application.write"
 	WriteContract    Right = "contract.write" // drafts, amendments, signatures, publishing what was approved
 	WriteFloor       Right = "floor.write"    // the province's floors and categories; counts at the root only
@@ -47,14 +49,14 @@ const (
 
 // rights is the one table of who may do what.
 var rights = map[Role][]Right{
-	Negotiator:       {ReadBusiness, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
-	Approver:         {ReadBusiness, Decide, ReadEvents},
+	Negotiator:       {ReadBusiness, ReadPersonal, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
+	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents},
 	TerminalManager:  {ReadBusiness, WriteTerminal},
 	ComplaintHandler: {ReadBusiness},
 	Finance:          {ReadBusiness},
 	Assessor:         {ReadBusiness},
 	Registrar:        {},
-	Auditor:          {ReadBusiness, ReadEvents},
+	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents},
 	Operator:         {WriteStaff, WriteSettings},
 }
 
