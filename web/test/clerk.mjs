@@ -276,6 +276,7 @@ async function publish() {
   await sees(clerk, /满200元减10元/);
   await clerk.emulateMedia({ media: "print" });
   const code = (await main(clerk).locator("tfoot").getByText(/[0-9a-f]{64}/).first().innerText()).match(/[0-9a-f]{64}/)[0].slice(-8);
+  await clerk.waitForLoadState("load"); // styles and all: bare pages are too long for a picture
   const scan = { name: "盖章协议.png", mimeType: "image/png", buffer: await clerk.screenshot({ fullPage: true }) };
   await clerk.emulateMedia({ media: null });
   await shot(clerk, "print");
