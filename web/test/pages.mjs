@@ -100,6 +100,8 @@ async function look(page, result) {
   }
   for (const [width, height] of [[390, 844], [1366, 768], [1920, 1080]]) {
     await page.setViewportSize({ width, height });
+    // What scripts size, charts above all, follows the window a moment later.
+    await page.waitForFunction(() => document.documentElement.scrollWidth - document.documentElement.clientWidth <= 1, null, { timeout: 5000 }).catch(() => {});
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 1) result.faults.push(`${wide} px wider than a screen of ${width}`);
     if (wish.shots) {
