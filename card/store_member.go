@@ -87,23 +87,29 @@ func (s *Store) Issue(ctx context.Context, by By, memberID int64, validUntil Mon
 	return c, nil
 }
 
-// claimLive makes c its member's live card.
+// claimLive makes c its member's live card. The caller holds the member's row,
+// so nobody else makes one; but a cancellation, which locks the card alone, may
+// take the present one away between the two statements: then the claim is free.
 func claimLive(ctx context.Context, tx pgx.Tx, c *Card) error {
-	tag, err := tx.Exec(ctx, `INSERT INTO live_cards (member_id, card_serial) VALUES ($1, $2)
-		ON CONFLICT (member_id) DO NOTHING`, c.MemberID, c.Serial)
-	if err != nil {
-		return fmt.Errorf("live card: %w", err)
+	for {
+		tag, err := tx.Exec(ctx, `INSERT INTO live_cards (member_id, card_serial) VALUES ($1, $2)
+			ON CONFLICT (member_id) DO NOTHING`, c.MemberID, c.Serial)
+		if err != nil {
+			return fmt.Errorf("live card: %w", err)
+		}
+		if tag.RowsAffected() == 1 {
+			return nil
+		}
+		var live Status
+		err = tx.QueryRow(ctx, `SELECT status FROM cards c JOIN live_cards l ON l.card_serial = c.serial
+			WHERE l.member_id = $1`, c.MemberID).Scan(&live)
+		switch {
+		case err == nil:
+			return &MoveError{Action: ActionIssue, From: live}
+		case !errors.Is(err, pgx.ErrNoRows):
+			return fmt.Errorf("live card: %w", err)
+		}
 	}
-	if tag.RowsAffected() == 1 {
-		return nil
-	}
-	var live Status
-	err = tx.QueryRow(ctx, `SELECT status FROM cards c JOIN live_cards l ON l.card_serial = c.serial
-		WHERE l.member_id = $1`, c.MemberID).Scan(&live)
-	if err != nil {
-		return fmt.Errorf("live card: %w", err)
-	}
-	return &MoveError{Action: ActionIssue, From: live}
 }
 
 // Leave ends a member's membership and with it the live card, if there is one.

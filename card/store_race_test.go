@@ -73,6 +73,34 @@ func TestOneLiveCardAMember(t *testing.T) {
 	}
 }
 
+// Issuing while the present card is being cancelled either meets it or succeeds it.
+func TestIssueWhileCancelling(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := pgtest.New(t)
+	s, unionID := seeded(t, pool)
+	for range 150 {
+		c := issued(t, s, unionID)
+		done := make(chan error, 9)
+		go func() { done <- s.Cancel(ctx, by, c.Serial) }()
+		for range cap(done) - 1 {
+			go func() { done <- errOf(s.Issue(ctx, by, c.MemberID, until)) }()
+		}
+		won := 0
+		for range cap(done) {
+			err := <-done
+			if _, refused := errors.AsType[*card.MoveError](err); err == nil {
+				won++
+			} else if !refused {
+				t.Fatal(err)
+			}
+		}
+		if won < 1 || won > 2 {
+			t.Fatalf("%d of one cancelling and eight issuing succeeded", won)
+		}
+	}
+}
+
 // A failed change leaves nothing, also when the context ends in its middle.
 func TestCancelledContext(t *testing.T) {
 	t.Parallel()
