@@ -19,8 +19,9 @@ func roleChoices() []page.Choice {
 	work := map[staff.Role]string{
 		staff.Negotiator: "受理申请，起草、变更、续签协议，办理暂停和退出", staff.Approver: "审批别人提请的事项",
 		staff.TerminalManager: "开通、暂停、更换终端", staff.ComplaintHandler: "办理投诉", staff.Finance: "对账、结算",
-		staff.Assessor: "考核评价", staff.Registrar: "登记会员（基层工会）",
-		staff.Auditor: "查看全部内容和操作日志，不办理业务；不能兼任", staff.Operator: "管理账号和设置，不接触业务数据；不能兼任",
+		staff.Assessor: "考核评价", staff.Registrar: "登记会员、导入名册、办理转接，维护基层工会",
+		staff.CardManager: "建批次、制卡、发放、挂失补换、续期",
+		staff.Auditor:     "查看全部内容和操作日志，不办理业务；不能兼任", staff.Operator: "管理账号和设置，不接触业务数据；不能兼任",
 	}
 	var out []page.Choice
 	for _, r := range staff.Roles() {

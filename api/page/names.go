@@ -128,6 +128,8 @@ func RoleName(r staff.Role) string {
 		return "考核员"
 	case staff.Registrar:
 		return "会籍管理员"
+	case staff.CardManager:
+		return "发卡管理员"
 	case staff.Auditor:
 		return "审计员"
 	case staff.Operator:

@@ -13,14 +13,15 @@ const (
 	ComplaintHandler Role = "complaint_handler" // 投诉处理员
 	Finance          Role = "finance"           // 财务
 	Assessor         Role = "assessor"          // 考核员
-	Registrar        Role = "registrar"         // 会籍管理员, of a grassroots union
+	Registrar        Role = "registrar"         // 会籍管理员: rosters, members' data, transfers
+	CardManager      Role = "card_manager"      // 发卡管理员: batches, printing, delivery, a card's life
 	Auditor          Role = "auditor"           // 审计员: reads all in scope, writes nothing
 	Operator         Role = "operator"          // 系统管理员: accounts and settings, no business data
 )
 
 // Roles lists every role.
 func Roles() []Role {
-	return []Role{Negotiator, Approver, TerminalManager, ComplaintHandler, Finance, Assessor, Registrar, Auditor, Operator}
+	return []Role{Negotiator, Approver, TerminalManager, ComplaintHandler, Finance, Assessor, Registrar, CardManager, Auditor, Operator}
 }
 
 // Right is one thing that a role may do within its territory. Every route of
@@ -45,19 +46,28 @@ const (
 	ReadEvents       Right = "event.read"
 	WriteStaff       Right = "staff.write" // accounts and their roles
 	WriteSettings    Right = "settings.write"
+	// ReadMembers: members, cards, batches and rosters, personal data masked.
+	ReadMembers  Right = "member.read"
+	WriteMembers Right = "member.write" // rosters, single members, transfers, leaving
+	// RevealMembers: a member's personal data in full for a stated, logged reason;
+	// export and erasure (PIPL 45, 47).
+	RevealMembers Right = "member.reveal"
+	WriteCards    Right = "card.write"  // batches, delivery, suspension, replacement, renewal
+	WriteUnions   Right = "union.write" // the union tree: grassroots unions, names, mergers
 )
 
 // rights is the one table of who may do what.
 var rights = map[Role][]Right{
 	Negotiator:       {ReadBusiness, ReadPersonal, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
-	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents},
+	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents, ReadMembers},
 	TerminalManager:  {ReadBusiness, WriteTerminal},
 	ComplaintHandler: {ReadBusiness},
 	Finance:          {ReadBusiness},
 	Assessor:         {ReadBusiness},
-	Registrar:        {},
-	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents},
-	Operator:         {WriteStaff, WriteSettings},
+	Registrar:        {ReadMembers, WriteMembers, RevealMembers, WriteUnions},
+	CardManager:      {ReadMembers, WriteCards},
+	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents, ReadMembers},
+	Operator:         {WriteStaff, WriteSettings, WriteUnions},
 }
 
 // May reports whether the role has a right.

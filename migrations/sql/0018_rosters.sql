@@ -1,0 +1,1 @@
+-- Roster imports: runs, their rows, faults.

@@ -1,0 +1,1 @@
+-- Card batches, delivery and activation; the phone's epoch.

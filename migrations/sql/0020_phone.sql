@@ -1,0 +1,1 @@
+-- Phone sign-ins, sessions and enrolments.

@@ -1,0 +1,1 @@
+-- Mergers and renamings of unions.
