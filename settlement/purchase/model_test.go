@@ -106,7 +106,8 @@ func TestMoneyAgainstModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		serial = serial%20 + 1
 		w.exec(`TRUNCATE usage`)
-		var bought []*model
+		step++
+		bought := []*model{w.buyAny(rt, serial, step)}
 		rt.Repeat(map[string]func(*rapid.T){
 			"buy": func(rt *rapid.T) {
 				step++
@@ -132,9 +133,6 @@ func TestMoneyAgainstModel(t *testing.T) {
 					qty = rapid.Int64Range(0, m.qty[i]).Draw(rt, "qty")
 				}
 				a, err := w.refundLines(w.till(1), m.r.ID, uuid.NewString(), RefundLine{Line: i + 1, QtyMilli: qty})
-				if len(m.prices) == 0 && m.r.PayableFen == 0 {
-					rt.Skip("the one line of a purchase without lines")
-				}
 				m.compare(rt, a, err, m.refundLine(i, qty))
 			},
 			"void": func(rt *rapid.T) {
@@ -144,11 +142,12 @@ func TestMoneyAgainstModel(t *testing.T) {
 			},
 			"reverse": func(rt *rapid.T) {
 				m := pick(rt, bought)
-				if m.state == StateReversed {
-					rt.Skip("reversed already, which repeats its answer")
-				}
 				a, err := w.desk.Reverse(w.ctx, w.till(1), m.r.Key)
-				m.compare(rt, a.UndoAnswer, err, m.undoAll(StateReversed))
+				var want error
+				if m.state != StateReversed { // again: the same answer
+					want = m.undoAll(StateReversed)
+				}
+				m.compare(rt, a.UndoAnswer, err, want)
 			},
 			"": func(rt *rapid.T) { w.compareAll(rt, bought, serial) },
 		})
@@ -156,9 +155,6 @@ func TestMoneyAgainstModel(t *testing.T) {
 }
 
 func pick(rt *rapid.T, bought []*model) *model {
-	if len(bought) == 0 {
-		rt.Skip("nothing bought")
-	}
 	return rapid.SampledFrom(bought).Draw(rt, "purchase")
 }
 
