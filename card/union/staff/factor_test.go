@@ -56,6 +56,35 @@ func (r *rig) enrol(login string) (secret string, recovery []string) {
 	return offer.Secret, recovery
 }
 
+// enrolled is a rig in which zhang.gong's second factor is set up, a minute later:
+// the code that set it up is past.
+func enrolled(t *testing.T) (r *rig, secret string) {
+	t.Helper()
+	r = newRig(t, required())
+	r.make("zhang.gong", jinshui, staff.Approver)
+	secret, _ = r.enrol("zhang.gong")
+	r.pass(time.Minute)
+	return r, secret
+}
+
+// wantSignIn signs zhang.gong in with a code and holds what comes of it to want (nil: done).
+func (r *rig) wantSignIn(code string, want error, what string) {
+	r.t.Helper()
+	if _, _, err := r.SignIn(r.t.Context(), "zhang.gong", goodPassword, code, home); !errors.Is(err, want) {
+		r.t.Errorf("%s: %v", what, err)
+	}
+}
+
+// halfway is a sign-in of zhang.gong that is past the password.
+func (r *rig) halfway(device string) *staff.Entry {
+	r.t.Helper()
+	e, err := r.try("zhang.gong", goodPassword, home, device)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return e
+}
+
 func required() staff.Policy {
 	p := cheap()
 	p.SecondFactor = true
@@ -69,36 +98,20 @@ func TestSecondFactor(t *testing.T) {
 	r.make("zhang.gong", jinshui, staff.Approver)
 	secret, recovery := r.enrol("zhang.gong")
 	code := staff.TOTP(secret, r.now())
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); !errors.Is(err, staff.ErrWrong) {
-		t.Errorf("the code that enrolled, again: %v", err)
-	}
+	r.wantSignIn(code, staff.ErrWrong, "the code that enrolled, again")
 	r.pass(30 * time.Second)
 	code = staff.TOTP(secret, r.now())
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); err != nil {
-		t.Errorf("next code: %v", err)
-	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, code, home); !errors.Is(err, staff.ErrWrong) {
-		t.Errorf("same code again: %v", err)
-	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, "", home); !errors.Is(err, staff.ErrUnfinished) {
-		t.Errorf("no code: %v", err)
-	}
+	r.wantSignIn(code, nil, "next code")
+	r.wantSignIn(code, staff.ErrWrong, "same code again")
+	r.wantSignIn("", staff.ErrUnfinished, "no code")
 	ahead := staff.TOTP(secret, r.now().Add(30*time.Second))
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, ahead[:3]+" "+ahead[3:], home); err != nil {
-		t.Errorf("a phone half a minute ahead: %v", err)
-	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now().Add(time.Minute)), home); !errors.Is(err, staff.ErrWrong) {
-		t.Errorf("a phone a minute ahead: %v", err)
-	}
+	r.wantSignIn(ahead[:3]+" "+ahead[3:], nil, "a phone half a minute ahead")
+	r.wantSignIn(staff.TOTP(secret, r.now().Add(time.Minute)), staff.ErrWrong, "a phone a minute ahead")
 	if len(recovery) != 10 {
 		t.Fatalf("%d recovery codes", len(recovery))
 	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), home); err != nil {
-		t.Errorf("recovery code: %v", err)
-	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, recovery[3], home); !errors.Is(err, staff.ErrWrong) {
-		t.Errorf("recovery code again: %v", err)
-	}
+	r.wantSignIn(strings.ToUpper(strings.ReplaceAll(recovery[3], "-", " ")), nil, "recovery code")
+	r.wantSignIn(recovery[3], staff.ErrWrong, "recovery code again")
 	var stored int
 	err := r.db.QueryRow(ctx, `SELECT count(*) FROM staff st, staff_recovery rc WHERE st.totp::text LIKE '%' || $1 || '%' OR rc.hash = convert_to($2, 'UTF8')`,
 		secret, recovery[0]).Scan(&stored)
@@ -112,14 +125,8 @@ func TestSecondFactor(t *testing.T) {
 func TestCodeGuesses(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	r := newRig(t, required())
-	r.make("zhang.gong", jinshui, staff.Approver)
-	secret, _ := r.enrol("zhang.gong")
-	r.pass(time.Minute)
-	e, err := r.try("zhang.gong", goodPassword, home, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, secret := enrolled(t)
+	e := r.halfway("")
 	own, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now()))
 	if err != nil {
 		t.Fatal(err)
@@ -127,10 +134,7 @@ func TestCodeGuesses(t *testing.T) {
 	r.pass(time.Minute)
 	taken := 0
 	for {
-		e, err := r.try("zhang.gong", goodPassword, home, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := r.halfway("")
 		if _, err = r.Code(ctx, e.Token, "123456"); throttled(err) {
 			break
 		}
@@ -139,10 +143,7 @@ func TestCodeGuesses(t *testing.T) {
 	if taken != 10 {
 		t.Errorf("%d codes taken, want 10", taken)
 	}
-	e, err = r.try("zhang.gong", goodPassword, home, own.Device)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e = r.halfway(own.Device)
 	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); err != nil {
 		t.Errorf("the owner's browser: %v", err)
 	}
@@ -151,21 +152,13 @@ func TestCodeGuesses(t *testing.T) {
 func TestStagesRunOut(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	r := newRig(t, required())
-	r.make("zhang.gong", jinshui, staff.Approver)
-	secret, _ := r.enrol("zhang.gong")
-	r.pass(time.Minute)
-	e, err := r.try("zhang.gong", goodPassword, home, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, secret := enrolled(t)
+	e := r.halfway("")
 	r.pass(10 * time.Minute)
 	if _, err := r.Code(ctx, e.Token, staff.TOTP(secret, r.now())); !errors.Is(err, staff.ErrNoSession) {
 		t.Errorf("ten minutes later: %v", err)
 	}
-	if e, err = r.try("zhang.gong", goodPassword, home, ""); err != nil {
-		t.Fatal(err)
-	}
+	e = r.halfway("")
 	if _, err := r.db.Exec(ctx, `UPDATE staff SET disabled = true`); err != nil {
 		t.Fatal(err)
 	}
@@ -177,10 +170,7 @@ func TestStagesRunOut(t *testing.T) {
 func TestChangeOfSecondFactor(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	r := newRig(t, required())
-	r.make("zhang.gong", jinshui, staff.Approver)
-	secret, _ := r.enrol("zhang.gong")
-	r.pass(time.Minute)
+	r, secret := enrolled(t)
 	token, a, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now()), home)
 	if err != nil {
 		t.Fatal(err)
@@ -203,12 +193,8 @@ func TestChangeOfSecondFactor(t *testing.T) {
 		t.Errorf("the own session: %v", err)
 	}
 	r.pass(time.Minute)
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(secret, r.now()), home); !errors.Is(err, staff.ErrWrong) {
-		t.Errorf("the old phone: %v", err)
-	}
-	if _, _, err := r.SignIn(ctx, "zhang.gong", goodPassword, staff.TOTP(offer.Secret, r.now()), home); err != nil {
-		t.Errorf("the new phone: %v", err)
-	}
+	r.wantSignIn(staff.TOTP(secret, r.now()), staff.ErrWrong, "the old phone")
+	r.wantSignIn(staff.TOTP(offer.Secret, r.now()), nil, "the new phone")
 }
 
 // An offer that was given up is worth nothing to who comes to the screen later: it
@@ -253,18 +239,12 @@ func TestEnrolmentIsTheLastSignIns(t *testing.T) {
 	ctx := t.Context()
 	r := newRig(t, required())
 	r.make("zhang.gong", jinshui, staff.Approver)
-	thief, err := r.try("zhang.gong", goodPassword, home, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	thief := r.halfway("")
 	seen, err := r.OfferAtSignIn(ctx, thief.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	owner, err := r.try("zhang.gong", goodPassword, home, "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := r.halfway("")
 	offer, err := r.OfferAtSignIn(ctx, owner.Token)
 	if err != nil || offer.Secret == seen.Secret {
 		t.Errorf("the secret that somebody has seen is offered again: %v", err)

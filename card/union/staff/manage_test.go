@@ -137,25 +137,19 @@ func TestRightsCountFromTheNextRequest(t *testing.T) {
 	if err := r.Disable(ctx, root, id, 2, true, "离岗"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.BySession(ctx, token); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("session of a disabled account: %v", err)
-	}
+	r.ended(token, "session of a disabled account")
 	if _, err := r.try("zhang.gong", goodPassword, home, ""); !errors.Is(err, staff.ErrWrong) {
 		t.Errorf("sign-in of a disabled account: %v", err)
 	}
 	if err := r.Disable(ctx, root, id, 3, false, "回岗"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.BySession(ctx, token); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("the session of before: %v", err)
-	}
+	r.ended(token, "the session of before")
 	token, _ = r.account("zhang.gong")
 	if _, err := r.db.Exec(ctx, `UPDATE staff SET disabled = true WHERE id = $1`, id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.BySession(ctx, token); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("disabled by hand: %v", err)
-	}
+	r.ended(token, "disabled by hand")
 }
 
 // A one-time password opens nothing but the choice of an own one.
@@ -196,9 +190,7 @@ func TestOneTimePassword(t *testing.T) {
 	if once, err = r.Reset(ctx, root, id, row.Version, false, "忘记密码"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.BySession(ctx, full.Token); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("a session after the reset: %v", err)
-	}
+	r.ended(full.Token, "a session after the reset")
 	r.pass(72 * time.Hour)
 	if _, err := r.try("zhang.gong", once.Password, home, ""); !errors.Is(err, staff.ErrOneTimeOver) {
 		t.Errorf("after three days: %v", err)
@@ -229,9 +221,7 @@ func TestOwnPassword(t *testing.T) {
 	if err := r.ChangePassword(ctx, a, token, now, goodPassword); err != nil {
 		t.Errorf("the sixth last again: %v", err)
 	}
-	if _, err := r.BySession(ctx, other); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("the other session: %v", err)
-	}
+	r.ended(other, "the other session")
 	if _, err := r.BySession(ctx, token); err != nil {
 		t.Errorf("the own session: %v", err)
 	}
@@ -260,9 +250,7 @@ func TestSessionsAreTheOwners(t *testing.T) {
 	if err := r.EndSession(ctx, zhang.ID, all[1].ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.BySession(ctx, first); !errors.Is(err, staff.ErrNoSession) {
-		t.Errorf("an ended session: %v", err)
-	}
+	r.ended(first, "an ended session")
 }
 
 func TestBadAccounts(t *testing.T) {

@@ -1,6 +1,7 @@
 package staff_test
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"testing"
@@ -98,6 +99,14 @@ func (r *rig) account(login string) (string, *staff.Account) {
 		r.t.Fatal(err)
 	}
 	return token, a
+}
+
+// ended reports a session that still opens the console.
+func (r *rig) ended(token, which string) {
+	r.t.Helper()
+	if _, err := r.BySession(r.t.Context(), token); !errors.Is(err, staff.ErrNoSession) {
+		r.t.Errorf("%s: %v", which, err)
+	}
 }
 
 var home = netip.MustParseAddr("192.0.2.7")
