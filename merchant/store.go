@@ -52,20 +52,26 @@ const rollbackTimeout = 5 * time.Second
 
 // change runs f in a transaction of its own and commits it.
 func (s *Store) change(ctx context.Context, f func(tx pgx.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
+	return InTx(ctx, s.db, "merchant", f)
+}
+
+// InTx runs f in a transaction of its own and commits it. owner is the package
+// that its errors name.
+func InTx(ctx context.Context, db DB, owner string, f func(tx pgx.Tx) error) error {
+	tx, err := db.Begin(ctx)
 	if err != nil {
-		return fmt.Errorf("merchant: begin: %w", err)
+		return fmt.Errorf("%s: begin: %w", owner, err)
 	}
 	if err := f(tx); err != nil {
 		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 		defer cancel()
 		if rbErr := tx.Rollback(rollback); rbErr != nil && !errors.Is(rbErr, pgx.ErrTxClosed) {
-			return errors.Join(err, fmt.Errorf("merchant: rollback: %w", rbErr))
+			return errors.Join(err, fmt.Errorf("%s: rollback: %w", owner, rbErr))
 		}
 		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("merchant: commit: %w", err)
+		return fmt.Errorf("%s: commit: %w", owner, err)
 	}
 	return nil
 }

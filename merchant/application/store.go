@@ -30,27 +30,9 @@ type Options struct {
 // New returns a store.
 func New(o Options) *Store { return &Store{o} }
 
-// rollbackTimeout bounds a rollback whose caller has gone away.
-const rollbackTimeout = 5 * time.Second
-
 // change runs f in a transaction of its own and commits it.
 func (s *Store) change(ctx context.Context, f func(tx pgx.Tx) error) error {
-	tx, err := s.DB.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("application: begin: %w", err)
-	}
-	if err := f(tx); err != nil {
-		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-		defer cancel()
-		if rbErr := tx.Rollback(rollback); rbErr != nil && !errors.Is(rbErr, pgx.ErrTxClosed) {
-			return errors.Join(err, fmt.Errorf("application: rollback: %w", rbErr))
-		}
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("application: commit: %w", err)
-	}
-	return nil
+	return merchant.InTx(ctx, s.DB, "application", f)
 }
 
 const applicationSQL = `SELECT a.id, a.number, a.office_id, u.name, u.path, a.source, a.status, a.code, a.legal_name, a.brand,

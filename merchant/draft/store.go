@@ -244,20 +244,5 @@ func scan(row pgx.CollectableRow) (*Draft, error) {
 
 // change runs f in a transaction of its own and commits it.
 func (s *Store) change(ctx context.Context, f func(tx pgx.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("draft: begin: %w", err)
-	}
-	if err := f(tx); err != nil {
-		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if rbErr := tx.Rollback(undo); rbErr != nil && !errors.Is(rbErr, pgx.ErrTxClosed) {
-			return errors.Join(err, fmt.Errorf("draft: rollback: %w", rbErr))
-		}
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("draft: commit: %w", err)
-	}
-	return nil
+	return merchant.InTx(ctx, s.db, "draft", f)
 }

@@ -342,22 +342,9 @@ func belowWords(e *merchant.BelowFloorError) string {
 
 func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
 
-// change runs f in a transaction and commits it.
+// change runs f in a transaction of its own and commits it.
 func (s *Store) change(ctx context.Context, f func(tx pgx.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("intake: begin: %w", err)
-	}
-	if err := f(tx); err != nil {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(end) // the connection is given up if that fails
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("intake: commit: %w", err)
-	}
-	return nil
+	return merchant.InTx(ctx, s.db, "intake", f)
 }
 
 const runSQL = `SELECT id, office_id, name, sha256, report, created_by, created_at, coalesce(applied_at, 'epoch') FROM import_runs`

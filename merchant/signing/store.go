@@ -274,20 +274,7 @@ func (s *Store) Fresh(ctx context.Context, p *Proposal) (bool, error) {
 
 // change runs f in a transaction of its own and commits it.
 func change(ctx context.Context, db merchant.DB, f func(tx pgx.Tx) error) error {
-	tx, err := db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("signing: begin: %w", err)
-	}
-	if err := f(tx); err != nil {
-		if rb := rollback(ctx, tx); rb != nil {
-			return errors.Join(err, rb)
-		}
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("signing: commit: %w", err)
-	}
-	return nil
+	return merchant.InTx(ctx, db, "signing", f)
 }
 
 // rollbackTimeout bounds a rollback whose caller has gone away.
