@@ -70,11 +70,7 @@ func decideForm(f *page.Form) applicationForms { return applicationForms{Decide:
 
 // ApplicationMove answers POST /console/applications/:id/move.
 func (h *Handlers) ApplicationMove(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}
@@ -103,11 +99,7 @@ func (h *Handlers) ApplicationMove(x *exchange.Exchange) error {
 // ApplicationAccept answers POST /console/applications/:id/accept: a merchant, its
 // outlets and a draft contract, where the clerk goes on.
 func (h *Handlers) ApplicationAccept(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}
@@ -159,11 +151,7 @@ func dayOf(form *exchange.Form, name string) time.Time {
 
 // ApplicationCheck answers POST /console/applications/:id/checks.
 func (h *Handlers) ApplicationCheck(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}
@@ -218,11 +206,7 @@ func fieldFault(err error, field string) error {
 
 // ApplicationVisit answers POST /console/applications/:id/visits.
 func (h *Handlers) ApplicationVisit(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}
@@ -240,11 +224,7 @@ func (h *Handlers) ApplicationVisit(x *exchange.Exchange) error {
 
 // ApplicationFile answers POST /console/applications/:id/files.
 func (h *Handlers) ApplicationFile(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}

@@ -85,11 +85,7 @@ func (h *Handlers) ApplicationEditForm(x *exchange.Exchange) error {
 
 // ApplicationEdit answers POST /console/applications/:id/edit.
 func (h *Handlers) ApplicationEdit(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	a, err := h.applicationOf(x)
+	form, a, err := posted(x, h.applicationOf)
 	if err != nil {
 		return err
 	}

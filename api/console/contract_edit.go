@@ -86,11 +86,7 @@ func (h *Handlers) contractEditPage(x *exchange.Exchange, c *merchant.Contract, 
 // tells whether somebody else changed the draft meanwhile; then the second is
 // told what it says now.
 func (h *Handlers) ContractEdit(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	c, err := h.contractOf(x)
+	form, c, err := posted(x, h.contractOf)
 	if err != nil {
 		return err
 	}
@@ -176,11 +172,7 @@ func (h *Handlers) contractNewPage(x *exchange.Exchange, form *page.Form) error 
 // ContractNew answers POST /console/merchants/:id/contract. The office that signs
 // is the account's own: it is answerable for whom it signed (article 18).
 func (h *Handlers) ContractNew(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -250,11 +242,7 @@ func (h *Handlers) contractRenewPage(x *exchange.Exchange, c *merchant.Contract,
 
 // ContractRenew answers POST /console/contracts/:id/renew.
 func (h *Handlers) ContractRenew(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	c, err := h.contractOf(x)
+	form, c, err := posted(x, h.contractOf)
 	if err != nil {
 		return err
 	}

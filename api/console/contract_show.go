@@ -241,11 +241,7 @@ func (h *Handlers) barredDraft(x *exchange.Exchange, field string, wrong *mercha
 
 // ContractPropose answers POST /console/contracts/:id/propose.
 func (h *Handlers) ContractPropose(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -268,11 +264,7 @@ func (h *Handlers) ContractPropose(x *exchange.Exchange) error {
 
 // ContractSign answers POST /console/contracts/:id/sign, with the stamped scan.
 func (h *Handlers) ContractSign(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -293,11 +285,7 @@ func (h *Handlers) ContractSign(x *exchange.Exchange) error {
 
 // ContractPublish answers POST /console/contracts/:id/publish.
 func (h *Handlers) ContractPublish(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -352,11 +340,7 @@ func (h *Handlers) justPublished(x *exchange.Exchange, id int64) (bool, error) {
 
 // ContractDrop answers POST /console/contracts/:id/drop: a draft is given up.
 func (h *Handlers) ContractDrop(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	c, err := h.contractOf(x)
+	form, c, err := posted(x, h.contractOf)
 	if err != nil {
 		return err
 	}

@@ -112,11 +112,7 @@ func (h *Handlers) exitPage(x *exchange.Exchange, form *page.Form) error {
 
 // Exit answers POST /console/contracts/:id/exit: it proposes the ending.
 func (h *Handlers) Exit(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	c, err := h.contractOf(x)
+	form, c, err := posted(x, h.contractOf)
 	if err != nil {
 		return err
 	}
@@ -203,11 +199,7 @@ func (h *Handlers) ResumeContract(x *exchange.Exchange) error {
 }
 
 func (h *Handlers) proposeMove(x *exchange.Exchange, kind, done, field string) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	c, err := h.contractOf(x)
+	form, c, err := posted(x, h.contractOf)
 	if err != nil {
 		return err
 	}

@@ -112,11 +112,7 @@ func (h *Handlers) importRunPage(x *exchange.Exchange, form *page.Form) error {
 
 // ImportPropose answers POST /console/import/:id: it proposes to take the workbook in.
 func (h *Handlers) ImportPropose(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

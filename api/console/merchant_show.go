@@ -116,11 +116,7 @@ func (h *Handlers) MerchantDetailsForm(x *exchange.Exchange) error {
 
 // MerchantDetails answers POST /console/merchants/:id/details.
 func (h *Handlers) MerchantDetails(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

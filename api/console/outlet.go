@@ -149,11 +149,7 @@ func (h *Handlers) OutletCode(x *exchange.Exchange) error {
 // and goes at once. To open it for the first time, and to close it for good, is
 // proposed here and approved by another. The contract stays as it is.
 func (h *Handlers) OutletMove(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

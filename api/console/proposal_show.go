@@ -321,11 +321,7 @@ func (h *Handlers) ProposalWithdraw(x *exchange.Exchange) error {
 }
 
 func (h *Handlers) proposalMove(x *exchange.Exchange, move func(form *exchange.Form, id int64, reason string) (string, error)) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

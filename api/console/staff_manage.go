@@ -252,11 +252,7 @@ func (h *Handlers) StaffEditForm(x *exchange.Exchange) error {
 
 // StaffEdit answers POST /console/staff/:id/edit.
 func (h *Handlers) StaffEdit(x *exchange.Exchange) error {
-	f, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	f, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -303,11 +299,7 @@ func (h *Handlers) staffRefusal(x *exchange.Exchange, form *page.Form, id int64,
 
 // StaffReset answers POST /console/staff/:id/reset.
 func (h *Handlers) StaffReset(x *exchange.Exchange) error {
-	f, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	f, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -331,11 +323,7 @@ func (h *Handlers) StaffDisable(x *exchange.Exchange) error { return h.staffSwit
 func (h *Handlers) StaffEnable(x *exchange.Exchange) error { return h.staffSwitch(x, false) }
 
 func (h *Handlers) staffSwitch(x *exchange.Exchange, off bool) error {
-	f, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	f, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

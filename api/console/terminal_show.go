@@ -42,11 +42,7 @@ func (h *Handlers) terminalPage(x *exchange.Exchange, form *page.Form, code *mer
 // TerminalMove answers POST /console/terminals/:id/move: suspend, resume, retire,
 // or whether card numbers may be typed.
 func (h *Handlers) TerminalMove(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
