@@ -135,6 +135,9 @@ type Entry struct {
 	Territory  int32  // GB/T 2260 of the member's county or city, or the province's
 	Holder     string // masked: 张**
 	ValidUntil Month  // the last valid month (Beijing)
+	// PhoneEpoch is raised when another phone takes over, modulo 256, so that the
+	// keys of the phone before it die. See Store.TakeOver.
+	PhoneEpoch uint8
 }
 
 // Usable is nil if the card earns something at now, else why not: one of the

@@ -77,9 +77,10 @@ func (c Code) NextCodeIn(now time.Time) time.Duration {
 	return min(max(next.Sub(now), time.Second), stepSeconds*time.Second)
 }
 
-// Lookup gives a card's present generation; ok is false when there is no such
-// card. It is called on the hot path and must not block or allocate.
-type Lookup func(serial int64) (generation uint16, ok bool)
+// Lookup gives a card's present generation and phone epoch; ok is false when
+// there is no such card. It is called on the hot path and must not block or
+// allocate.
+type Lookup func(serial int64) (generation uint16, epoch uint8, ok bool)
 
 // Codes makes and checks the codes of one deployment. It follows its keyring:
 // a rotated or replaced ring is taken up with the next call. Safe for

@@ -23,7 +23,7 @@ func TestCheckPhoneCode(t *testing.T) {
 	k, c, g, m := newTestChecker(t)
 	first, second := till(1), till(2)
 	begin := time.Unix(StepOf(noon)*stepSeconds, 0)
-	code := c.PhoneCode(9, testGeneration(9), 1, begin)
+	code := c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, begin)
 	late := begin.Add(2*step - time.Second) // the last moment at which it is new
 	for _, tc := range []struct {
 		name string
@@ -108,7 +108,7 @@ func TestCheckTypedMisses(t *testing.T) {
 			t.Errorf("%s: %+v", code, v)
 		}
 	}
-	if v := k.Check(ctx, c.PhoneCode(9, testGeneration(9), 0, noon), till(1), noon); v.Err != nil {
+	if v := k.Check(ctx, c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon), till(1), noon); v.Err != nil {
 		t.Errorf("phone code: %v", v.Err)
 	}
 	if v := k.Check(ctx, "4100000000000007", till(1), noon); !errors.Is(v.Err, ErrCodeFormat) {
@@ -122,7 +122,7 @@ func TestCheckGuessedCard(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	k, c, _, _ := newTestChecker(t)
-	good := c.PhoneCode(9, testGeneration(9), 0, noon)
+	good := c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon)
 	tried := 0
 	for n := range int64(50) { // fifty tills of one ring
 		for range 2 {
@@ -147,7 +147,7 @@ func TestCheckGuessedCard(t *testing.T) {
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	k, c, g, _ := newTestChecker(t)
 	ctx := context.Background()
-	phone, printed := c.PhoneCode(7, testGeneration(7), 1, noon), c.PrintedCode(7, testGeneration(7), noon)
+	phone, printed := c.PhoneCode(7, testGeneration(7), testEpoch(7), 1, noon), c.PrintedCode(7, testGeneration(7), noon)
 	buf := make([]byte, 0, 64)
 	for name, run := range map[string]func(){
 		"resolve phone":       func() { _, _ = c.Resolve(phone, noon) },

@@ -15,8 +15,8 @@ const step = stepSeconds * time.Second
 
 func TestCodesRoundTrip(t *testing.T) {
 	t.Parallel()
-	any := func(serial int64) (uint16, bool) {
-		return uint16(serial % (MaxGeneration + 1)), serial >= 1 && serial <= MaxSerial
+	any := func(serial int64) (uint16, uint8, bool) {
+		return uint16(serial % (MaxGeneration + 1)), uint8(serial / 3), serial >= 1 && serial <= MaxSerial
 	}
 	c := NewCodes(newTestKeyring(t, noon), "65", any)
 	rapid.Check(t, func(t *rapid.T) {
@@ -24,9 +24,9 @@ func TestCodesRoundTrip(t *testing.T) {
 		slot := rapid.Uint8Range(0, 1).Draw(t, "slot")
 		at := noon.Add(time.Duration(rapid.Int64Range(0, 1e17).Draw(t, "at")))
 		off := time.Duration(rapid.Int64Range(-1, 1).Draw(t, "steps off")) * step
-		generation, _ := any(serial)
+		generation, epoch, _ := any(serial)
 		// A phone whose clock is off by a step shows that step, under that week's key.
-		got, err := c.Resolve(c.PhoneCode(serial, generation, slot, at.Add(off)), at)
+		got, err := c.Resolve(c.PhoneCode(serial, generation, epoch, slot, at.Add(off)), at)
 		want := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: StepOf(at.Add(off))}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Fatal(err, diff)
@@ -55,7 +55,7 @@ func TestTamperedCodes(t *testing.T) {
 	t.Parallel()
 	c, _ := newTestCodes(t, noon)
 	for _, code := range []string{
-		c.PhoneCode(8, testGeneration(8), 0, noon),
+		c.PhoneCode(8, testGeneration(8), testEpoch(8), 0, noon),
 		c.PrintedCode(8, testGeneration(8), noon),
 		"4100000000000006",
 	} {
@@ -78,7 +78,7 @@ func TestTamperedCodes(t *testing.T) {
 func TestCodeFormat(t *testing.T) {
 	t.Parallel()
 	c, _ := newTestCodes(t, noon)
-	good := c.PhoneCode(8, testGeneration(8), 0, noon)
+	good := c.PhoneCode(8, testGeneration(8), testEpoch(8), 0, noon)
 	printed := c.PrintedCode(8, testGeneration(8), noon)
 	for name, code := range map[string]string{
 		"empty":                   "",
@@ -117,20 +117,20 @@ func TestPhoneCodeTimes(t *testing.T) {
 	t.Parallel()
 	c, _ := newTestCodes(t, noon)
 	monday := WeekStart(WeekOf(noon) + 1)
-	keys, _ := c.PhoneKeys(9, testGeneration(9), WeekOf(noon), noon)
+	keys, _ := c.PhoneKeys(9, testGeneration(9), testEpoch(9), WeekOf(noon), noon)
 	for _, tc := range []struct {
 		name string
 		code string
 		at   time.Time
 		want error
 	}{
-		{"a step early", c.PhoneCode(9, testGeneration(9), 1, noon.Add(step)), noon, nil},
-		{"two steps early", c.PhoneCode(9, testGeneration(9), 1, noon.Add(2*step)), noon, ErrCodeInvalid},
-		{"a step late", c.PhoneCode(9, testGeneration(9), 1, noon.Add(-step)), noon, nil},
-		{"two steps late", c.PhoneCode(9, testGeneration(9), 1, noon.Add(-2*step)), noon, ErrCodeInvalid},
-		{"fast phone before Monday", c.PhoneCode(9, testGeneration(9), 1, monday), monday.Add(-time.Second), nil},
-		{"too fast a phone before Monday", c.PhoneCode(9, testGeneration(9), 1, monday), monday.Add(-31 * time.Second), ErrCodeInvalid},
-		{"slow phone after Monday", c.PhoneCode(9, testGeneration(9), 1, monday.Add(-time.Second)), monday.Add(29 * time.Second), nil},
+		{"a step early", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, noon.Add(step)), noon, nil},
+		{"two steps early", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, noon.Add(2*step)), noon, ErrCodeInvalid},
+		{"a step late", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, noon.Add(-step)), noon, nil},
+		{"two steps late", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, noon.Add(-2*step)), noon, ErrCodeInvalid},
+		{"fast phone before Monday", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, monday), monday.Add(-time.Second), nil},
+		{"too fast a phone before Monday", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, monday), monday.Add(-31 * time.Second), ErrCodeInvalid},
+		{"slow phone after Monday", c.PhoneCode(9, testGeneration(9), testEpoch(9), 1, monday.Add(-time.Second)), monday.Add(29 * time.Second), nil},
 		{"offline, as Monday begins", keys[0].Code(monday), monday, nil},
 		{"offline 7 days, last second", keys[0].Code(monday.AddDate(0, 0, 7).Add(-time.Second)), monday.AddDate(0, 0, 7).Add(-time.Second), nil},
 		{"offline into the second week", keys[0].Code(monday.AddDate(0, 0, 7)), monday.AddDate(0, 0, 7), ErrCodeInvalid},
@@ -145,7 +145,7 @@ func TestPhoneCodeTimes(t *testing.T) {
 
 func mustKey(t *testing.T, c *Codes, week int64) PhoneKey {
 	t.Helper()
-	keys, ok := c.PhoneKeys(9, testGeneration(9), week, noon)
+	keys, ok := c.PhoneKeys(9, testGeneration(9), testEpoch(9), week, noon)
 	if !ok {
 		t.Fatal("no phone keys")
 	}
@@ -158,8 +158,8 @@ func TestAliasChangesWeekly(t *testing.T) {
 	c, _ := newTestCodes(t, noon)
 	seen := make(map[string]bool)
 	for week := range int64(100) {
-		keys, _ := c.PhoneKeys(5, 1, WeekOf(noon)+week, noon)
-		other, _ := c.PhoneKeys(5, 2, WeekOf(noon)+week, noon.Add(time.Hour))
+		keys, _ := c.PhoneKeys(5, 1, 0, WeekOf(noon)+week, noon)
+		other, _ := c.PhoneKeys(5, 2, 0, WeekOf(noon)+week, noon.Add(time.Hour))
 		for slot, k := range keys {
 			if len(k.Alias) != aliasLen || seen[k.Alias] || k.Alias != other[slot].Alias {
 				t.Fatalf("week %d slot %d: alias %s seen %v, later %s", week, slot, k.Alias, seen[k.Alias], other[slot].Alias)
@@ -169,16 +169,19 @@ func TestAliasChangesWeekly(t *testing.T) {
 	}
 }
 
-// A replaced card's codes die with its generation, and codes of cards that are
+// A replaced card's codes die with its generation, those of a phone that another
+// took over from with its epoch, and codes of cards that are
 // not there are refused as forged ones are.
 func TestGenerationAndUnknownCards(t *testing.T) {
 	t.Parallel()
 	c, _ := newTestCodes(t, noon)
 	old := testGeneration(9) + 1
 	for name, code := range map[string]string{
-		"phone, other generation":   c.PhoneCode(9, old, 0, noon),
+		"phone, other generation":   c.PhoneCode(9, old, testEpoch(9), 0, noon),
+		"phone, epoch before":       c.PhoneCode(9, testGeneration(9), testEpoch(9)-1, 0, noon),
+		"phone, epoch after":        c.PhoneCode(9, testGeneration(9), testEpoch(9)+1, 0, noon),
 		"printed, other generation": c.PrintedCode(9, old, noon),
-		"phone, unknown card":       c.PhoneCode(testCards+1, 0, 0, noon),
+		"phone, unknown card":       c.PhoneCode(testCards+1, 0, 0, 0, noon),
 		"printed, unknown card":     c.PrintedCode(testCards+1, 0, noon),
 	} {
 		if _, err := c.Resolve(code, noon); err != ErrCodeInvalid { // the very same value, so the same text
@@ -186,8 +189,8 @@ func TestGenerationAndUnknownCards(t *testing.T) {
 		}
 	}
 	for name, code := range map[string]string{
-		"serial 0": c.PhoneCode(0, 0, 0, noon), "serial too large": c.PhoneCode(MaxSerial+1, 0, 0, noon),
-		"slot 2": c.PhoneCode(1, 0, 2, noon), "printed serial 0": c.PrintedCode(0, 0, noon),
+		"serial 0": c.PhoneCode(0, 0, 0, 0, noon), "serial too large": c.PhoneCode(MaxSerial+1, 0, 0, 0, noon),
+		"slot 2": c.PhoneCode(1, 0, 0, 2, noon), "printed serial 0": c.PrintedCode(0, 0, noon),
 		"printed serial too large": c.PrintedCode(MaxSerial+1, 0, noon), "printed generation": c.PrintedCode(1, MaxGeneration+1, noon),
 	} {
 		if code != "" {
@@ -199,8 +202,8 @@ func TestGenerationAndUnknownCards(t *testing.T) {
 func TestCodesFollowRotation(t *testing.T) {
 	t.Parallel()
 	c, k := newTestCodes(t, noon)
-	phone := func(at time.Time) string { return c.PhoneCode(9, testGeneration(9), 0, at) }
-	held, _ := c.PhoneKeys(9, testGeneration(9), WeekOf(noon), noon) // enrolled under the first keys
+	phone := func(at time.Time) string { return c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, at) }
+	held, _ := c.PhoneKeys(9, testGeneration(9), testEpoch(9), WeekOf(noon), noon) // enrolled under the first keys
 	before := c.PrintedCode(9, testGeneration(9), noon)
 	turn := noon.Add(time.Hour)
 	for _, ring := range []Ring{RingAlias, RingPhone, RingPrinted} {
@@ -249,7 +252,7 @@ func TestRingsEndAlone(t *testing.T) {
 	t.Parallel()
 	for _, ring := range []Ring{RingAlias, RingPhone} {
 		c, k := newTestCodes(t, noon)
-		held, _ := c.PhoneKeys(9, testGeneration(9), WeekOf(noon), noon)
+		held, _ := c.PhoneKeys(9, testGeneration(9), testEpoch(9), WeekOf(noon), noon)
 		if err := k.Rotate(ring, noon, time.Hour, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +271,7 @@ func TestNoThirdSlot(t *testing.T) {
 	s, week := c.prepared(), WeekOf(noon)
 	for slot := range uint8(10) {
 		alias := sealAlias(new(ff1Scratch), s.alias[0].ff1, 9, slot, week)
-		key := deriveTOTP(s.phone[0].prk, 9, testGeneration(9), week, slot)
+		key := deriveTOTP(s.phone[0].prk, 9, testGeneration(9), testEpoch(9), week, slot)
 		code := fmt.Sprintf("%s%010d%08d", Prefix, alias, totp(&key, StepOf(noon)))
 		if _, err := c.Resolve(code, noon); (err == nil) != (slot < Slots) {
 			t.Errorf("slot %d: %v", slot, err)
@@ -290,14 +293,15 @@ func TestMissesCostTheSame(t *testing.T) {
 				}
 			}
 		}
-		good := c.PhoneCode(9, testGeneration(9), 0, noon)
+		good := c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon)
 		want := work{aliases: 2 * keys, lookups: 2 * keys, derived: 2 * keys * keys, totps: 2 * keys * keys * freshSteps}
 		for name, code := range map[string]string{
 			"wrong TOTP":         flip(good, 19),
-			"alias of no card":   c.PhoneCode(testCards+1, 0, 0, noon),
-			"old generation":     c.PhoneCode(9, testGeneration(9)+1, 0, noon),
-			"expired":            c.PhoneCode(9, testGeneration(9), 0, noon.Add(-time.Hour)),
-			"alias of last year": c.PhoneCode(9, testGeneration(9), 0, noon.AddDate(-1, 0, 0)),
+			"alias of no card":   c.PhoneCode(testCards+1, 0, 0, 0, noon),
+			"old generation":     c.PhoneCode(9, testGeneration(9)+1, testEpoch(9), 0, noon),
+			"old epoch":          c.PhoneCode(9, testGeneration(9), testEpoch(9)-1, 0, noon),
+			"expired":            c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon.Add(-time.Hour)),
+			"alias of last year": c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon.AddDate(-1, 0, 0)),
 			"random":             "41123456789012345678",
 		} {
 			sc := new(codeScratch)
@@ -360,7 +364,7 @@ func TestNewCodesRefusesPrefix(t *testing.T) {
 
 func FuzzResolve(f *testing.F) {
 	c, _ := newTestCodes(f, noon)
-	f.Add(c.PhoneCode(9, testGeneration(9), 0, noon))
+	f.Add(c.PhoneCode(9, testGeneration(9), testEpoch(9), 0, noon))
 	f.Add(c.PrintedCode(9, testGeneration(9), noon))
 	f.Add("4100000000000006")
 	f.Add("４１\x00")

@@ -242,8 +242,8 @@ func TestKeyringIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	k := newTestKeyring(t, noon)
 	c := NewCodes(k, Prefix, testLookup)
-	phone, _ := c.PhoneKeys(1, 1, WeekOf(noon), noon)
-	if _, err := c.Resolve(c.PhoneCode(1, 1, 0, noon), noon); err != nil {
+	phone, _ := c.PhoneKeys(1, 1, testEpoch(1), WeekOf(noon), noon)
+	if _, err := c.Resolve(c.PhoneCode(1, 1, testEpoch(1), 0, noon), noon); err != nil {
 		t.Fatal(err)
 	}
 	key := k.Active(RingPrinted, noon)
@@ -299,7 +299,7 @@ func TestKeyringRaces(t *testing.T) {
 					return
 				default:
 				}
-				if code := c.PhoneCode(3, testGeneration(3), 0, noon); code == "" {
+				if code := c.PhoneCode(3, testGeneration(3), testEpoch(3), 0, noon); code == "" {
 					t.Error("no code")
 				}
 				if k.Active(RingToken, noon).Secret() == nil || len(k.Accepted(RingToken, noon)) == 0 {

@@ -25,7 +25,7 @@ const loadRange = 2 * chunkSize
 
 // copyColumns are read by copyDecoder in this order. Casts fix the widths that
 // the decoder relies on.
-const copyColumns = `serial, status, generation, class, (number % 10000)::int4, territory, valid_until, name_masked`
+const copyColumns = `serial, status, generation, class, (number % 10000)::int4, territory, valid_until, phone_epoch, name_masked`
 
 // Load reads all cards by parallel binary COPY over ranges of serials, each
 // worker in a transaction under the session's snapshot. Cards are never
@@ -75,7 +75,7 @@ func EntriesTx(ctx context.Context, tx pgx.Tx, serials []int64, visit func(seria
 		last4      int32
 		validUntil time.Time
 	)
-	_, err = pgx.ForEachRow(rows, []any{&serial, &e.Status, &e.Generation, &e.Class, &last4, &e.Territory, &validUntil, &e.Holder},
+	_, err = pgx.ForEachRow(rows, []any{&serial, &e.Status, &e.Generation, &e.Class, &last4, &e.Territory, &validUntil, &e.PhoneEpoch, &e.Holder},
 		func() error {
 			e.Last4 = uint16(last4)
 			e.ValidUntil = monthOfDate(validUntil)

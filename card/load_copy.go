@@ -16,10 +16,10 @@ var copySignature = []byte("PGCOPY\n\xff\r\n\x00")
 
 const (
 	copyHeader = 11 + 4 + 4 // signature, flags, length of the header's extension
-	copyFields = 8
+	copyFields = 9
 	// fixedTuple is a tuple up to the length of its last field, the name: the
 	// number of fields, then for each its length and value.
-	fixedTuple = 2 + (4 + 8) + (4 + 2) + (4 + 2) + (4 + 2) + (4 + 4) + (4 + 4) + (4 + 4) + 4
+	fixedTuple = 2 + (4 + 8) + (4 + 2) + (4 + 2) + (4 + 2) + (4 + 4) + (4 + 4) + (4 + 4) + (4 + 2) + 4
 	// No masked name is longer than this many bytes; what is shows as "*" instead
 	// of filling the dictionary.
 	maxName  = 64
@@ -117,7 +117,8 @@ func (d *copyDecoder) decode(p []byte) (n int, err error) {
 func (d *copyDecoder) tuple(b []byte) error {
 	be := binary.BigEndian
 	if be.Uint16(b) != copyFields || be.Uint32(b[2:]) != 8 || be.Uint32(b[14:]) != 2 || be.Uint32(b[20:]) != 2 ||
-		be.Uint32(b[26:]) != 2 || be.Uint32(b[32:]) != 4 || be.Uint32(b[40:]) != 4 || be.Uint32(b[48:]) != 4 {
+		be.Uint32(b[26:]) != 2 || be.Uint32(b[32:]) != 4 || be.Uint32(b[40:]) != 4 || be.Uint32(b[48:]) != 4 ||
+		be.Uint32(b[56:]) != 2 {
 		return fmt.Errorf("%w: fields", errCopy)
 	}
 	serial := int64(be.Uint64(b[6:]))
@@ -132,7 +133,7 @@ func (d *copyDecoder) tuple(b []byte) error {
 		ValidUntil: d.months.of(int32(be.Uint32(b[52:]))),
 	}
 	w := pack(&e, d.territory(int32(be.Uint32(b[44:]))), d.name(b[fixedTuple:]))
-	d.grown += d.table.put(serial, w)
+	d.grown += d.table.put(serial, w, uint8(be.Uint16(b[60:])))
 	return nil
 }
 

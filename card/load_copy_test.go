@@ -26,6 +26,7 @@ func copyStream(entries []Entry) []byte {
 		int4(uint32(e.Last4))
 		int4(uint32(e.Territory))
 		int4(uint32(e.ValidUntil.LastDay().Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour)))
+		int2(uint16(e.PhoneEpoch))
 		b = append(be.AppendUint32(b, uint32(len(e.Holder))), e.Holder...)
 	}
 	return append(b, 0xff, 0xff)

@@ -74,10 +74,10 @@ func (k PhoneKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.Strin
 // LogValue is String, for slog.
 func (k PhoneKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// PhoneKeys returns the keys of a card's two slots in a week, under the keys
-// that are active at the moment given. ok is false for a serial outside
-// 1..MaxSerial.
-func (c *Codes) PhoneKeys(serial int64, generation uint16, week int64, at time.Time) (keys [Slots]PhoneKey, ok bool) {
+// PhoneKeys returns the keys of a card's two slots in a week, for the phone of
+// the given epoch and under the keys that are active at the moment given. ok is
+// false for a serial outside 1..MaxSerial.
+func (c *Codes) PhoneKeys(serial int64, generation uint16, epoch uint8, week int64, at time.Time) (keys [Slots]PhoneKey, ok bool) {
 	if serial < 1 || serial > MaxSerial {
 		return keys, false
 	}
@@ -87,7 +87,7 @@ func (c *Codes) PhoneKeys(serial int64, generation uint16, week int64, at time.T
 	defer c.scratch.Put(sc)
 	for slot := range uint8(Slots) {
 		alias := sealAlias(&sc.ff1, cipher, serial, slot, week)
-		key := deriveTOTP(prk, serial, generation, week, slot)
+		key := deriveTOTP(prk, serial, generation, epoch, week, slot)
 		head := string(appendDigits([]byte(c.prefix), alias, aliasLen))
 		keys[slot] = PhoneKey{Week: week, Slot: slot, Alias: head[2:], key: hide(key), head: head}
 	}
@@ -96,8 +96,8 @@ func (c *Codes) PhoneKeys(serial int64, generation uint16, week int64, at time.T
 
 // PhoneCode returns the code a card's phone shows in a slot (0 or 1) at a
 // moment; "" for a serial or slot that can not be.
-func (c *Codes) PhoneCode(serial int64, generation uint16, slot uint8, at time.Time) string {
-	keys, ok := c.PhoneKeys(serial, generation, WeekOf(at), at)
+func (c *Codes) PhoneCode(serial int64, generation uint16, epoch, slot uint8, at time.Time) string {
+	keys, ok := c.PhoneKeys(serial, generation, epoch, WeekOf(at), at)
 	if !ok || slot >= Slots {
 		return ""
 	}
@@ -138,7 +138,7 @@ func (c *Codes) resolvePhone(sc *codeScratch, code string, now time.Time, steps 
 		}
 		for _, week := range weeks[:n] {
 			serial, slot := openAlias(&sc.ff1, s.alias[i].ff1, uint64(alias), week)
-			generation, real := c.lookup(serial)
+			generation, epoch, real := c.lookup(serial)
 			real = real && serial > 0 && slot < Slots
 			sc.work.aliases++
 			sc.work.lookups++
@@ -146,7 +146,7 @@ func (c *Codes) resolvePhone(sc *codeScratch, code string, now time.Time, steps 
 				if !s.phone[j].covers(unix) {
 					continue
 				}
-				key := deriveTOTP(s.phone[j].prk, serial, generation, week, slot)
+				key := deriveTOTP(s.phone[j].prk, serial, generation, epoch, week, slot)
 				sc.work.derived++
 				k := matchStep(sc, &key, uint32(want), step, steps, real)
 				if k < 0 {

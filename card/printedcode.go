@@ -72,7 +72,7 @@ func (c *Codes) resolvePrintedCounted(w *work, code string, now time.Time) (Code
 	if serial > MaxSerial {
 		serial = 0 // no card, and nothing a table should be asked for
 	}
-	present, real := c.lookup(serial)
+	present, _, real := c.lookup(serial)
 	w.lookups++
 
 	var a, b [8]byte

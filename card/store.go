@@ -58,13 +58,13 @@ type Card struct {
 }
 
 const cardColumns = `serial, member_id, number, generation, status, class, territory, name_masked,
-	valid_until, version, lost_while_suspended`
+	valid_until, version, lost_while_suspended, phone_epoch`
 
 func scanCard(row pgx.CollectableRow) (Card, error) {
 	var c Card
 	var validUntil time.Time
 	err := row.Scan(&c.Serial, &c.MemberID, &c.Number, &c.Generation, &c.Status, &c.Class, &c.Territory,
-		&c.Holder, &validUntil, &c.Version, &c.LostWhileSuspended)
+		&c.Holder, &validUntil, &c.Version, &c.LostWhileSuspended, &c.PhoneEpoch)
 	c.ValidUntil = monthOfDate(validUntil)
 	c.Last4 = uint16(c.Number % 10_000)
 	return c, err
@@ -161,11 +161,7 @@ func (c *Card) state() *cardState {
 func (s *Store) change(ctx context.Context, by By, serial int64, action Action) (Card, error) {
 	var c Card
 	err := inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
-		c, err = one(ctx, tx, `serial = $1 FOR UPDATE`, serial)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return &MoveError{Action: action, From: StatusNone}
-		}
-		if err != nil {
+		if c, err = lockTx(ctx, tx, serial, action); err != nil {
 			return err
 		}
 		return s.moveTx(ctx, tx, by, &c, action)
@@ -174,6 +170,15 @@ func (s *Store) change(ctx context.Context, by By, serial int64, action Action) 
 		return Card{}, fmt.Errorf("card.%s: %w", action, err)
 	}
 	return c, nil
+}
+
+// lockTx reads a card and holds its row lock; *MoveError if there is none.
+func lockTx(ctx context.Context, tx pgx.Tx, serial int64, action Action) (Card, error) {
+	c, err := one(ctx, tx, `serial = $1 FOR UPDATE`, serial)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Card{}, &MoveError{Action: action, From: StatusNone}
+	}
+	return c, err
 }
 
 // moveTx makes one move of a card whose row is locked, and writes what belongs

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// A card is one word of the table. From the lowest bit: status 3, generation 10,
+// A card is one word of the table and one byte beside it, its phone epoch. From the lowest bit: status 3, generation 10,
 // last valid month 10, territory index 9, class 3, last four digits 14, masked
 // name index 15; 64 in all. A word of 0 is no card.
 const (
@@ -28,18 +28,45 @@ const (
 	maxTerritories = 1 << territoryBits
 	maxNames       = 1 << nameBits
 
-	chunkBits = 16 // 65,536 cards, 512 KiB
+	chunkBits = 16 // 65,536 cards, 576 KiB
 	chunkSize = 1 << chunkBits
 	chunks    = MaxSerial>>chunkBits + 1
 )
 
-// tableChunk is a run of the table's words.
-type tableChunk [chunkSize]atomic.Uint64
+// epochsPerWord phone epochs share a word, as there are no atomic bytes.
+const epochsPerWord = 4
 
-// Table is the flat table that every verification reads: one word a card, found
-// by its serial, and two small dictionaries. It grows in chunks, as serials are
-// dense. Any number of goroutines may Get while others Set; a Get sees a card
-// either before or after a Set, never in between.
+// tableChunk is a run of the table's words with their phone epochs.
+type tableChunk struct {
+	words  [chunkSize]atomic.Uint64
+	epochs [chunkSize / epochsPerWord]atomic.Uint32
+}
+
+// epoch is the phone epoch of the chunk's i-th card.
+func (c *tableChunk) epoch(i int64) uint8 {
+	return uint8(c.epochs[i/epochsPerWord].Load() >> (i % epochsPerWord * 8))
+}
+
+// setEpoch touches nothing when the epoch is the card's already, as it is for
+// nearly every card of a load.
+func (c *tableChunk) setEpoch(i int64, epoch uint8) {
+	word, shift := &c.epochs[i/epochsPerWord], i%epochsPerWord*8
+	for {
+		old := word.Load()
+		w := old&^(0xff<<shift) | uint32(epoch)<<shift
+		if w == old || word.CompareAndSwap(old, w) {
+			return
+		}
+	}
+}
+
+// Table is the flat table that every verification reads: one word and one byte a
+// card, found by its serial, and two small dictionaries. It grows in chunks, as
+// serials are dense. Any number of goroutines may Get while others Set; a Get
+// sees a card either before or after a Set, never in between, but for the phone
+// epoch, which may be read a moment before the rest or after it. That harms
+// nothing: keys are derived from the epoch and the generation, and of a new
+// generation with an old epoch nobody ever was given keys.
 type Table struct {
 	directory   [chunks]atomic.Pointer[tableChunk]
 	names       *nameDict
@@ -54,11 +81,12 @@ func NewTable() *Table { return &Table{names: newNameDict(), territories: newTer
 // Get reads a card and reports whether there is one; e is zero if not. It takes
 // no lock and allocates nothing.
 func (t *Table) Get(serial int64, e *Entry) bool {
-	w := t.word(serial)
+	w, epoch := t.word(serial)
 	if w == 0 {
 		*e = Entry{}
 		return false
 	}
+	e.PhoneEpoch = epoch
 	e.Status = Status(w & (1<<statusBits - 1))
 	e.Generation = uint16(w >> generationShift & (1<<generationBits - 1))
 	e.ValidUntil = Month(w >> monthShift & (1<<monthBits - 1))
@@ -69,22 +97,26 @@ func (t *Table) Get(serial int64, e *Entry) bool {
 	return true
 }
 
-// Generation is the generation of a card and whether there is one: what Codes
-// needs to prove a phone code.
-func (t *Table) Generation(serial int64) (uint16, bool) {
-	w := t.word(serial)
-	return uint16(w >> generationShift & (1<<generationBits - 1)), w != 0
+// Lookup is the generation and phone epoch of a card and whether there is one:
+// what Codes needs to prove a code.
+func (t *Table) Lookup(serial int64) (generation uint16, epoch uint8, ok bool) {
+	w, epoch := t.word(serial)
+	return uint16(w >> generationShift & (1<<generationBits - 1)), epoch, w != 0
 }
 
-func (t *Table) word(serial int64) uint64 {
+func (t *Table) word(serial int64) (w uint64, epoch uint8) {
 	if uint64(serial) > MaxSerial {
-		return 0
+		return 0, 0
 	}
 	c := t.directory[serial>>chunkBits].Load()
 	if c == nil {
-		return 0
+		return 0, 0
 	}
-	return c[serial&(chunkSize-1)].Load()
+	i := serial & (chunkSize - 1)
+	if w = c.words[i].Load(); w == 0 {
+		return 0, 0
+	}
+	return w, c.epoch(i)
 }
 
 // Set puts a card into the table, or takes it out if its status is StatusNone.
@@ -98,13 +130,14 @@ func (t *Table) Set(serial int64, e Entry) bool {
 	if e.Status != StatusNone {
 		w = pack(&e, t.territories.intern(e.Territory), t.names.intern(e.Holder))
 	}
-	t.cards.Add(t.put(serial, w))
+	t.cards.Add(t.put(serial, w, e.PhoneEpoch))
 	return true
 }
 
-// put stores a card's word and returns by how much the number of cards grew,
-// for the caller to add to t.cards: a loader does so once for many.
-func (t *Table) put(serial int64, w uint64) int64 {
+// put stores a card's word and phone epoch and returns by how much the number of
+// cards grew, for the caller to add to t.cards: a loader does so once for many.
+// The epoch comes first, so that a new card is never seen without its own.
+func (t *Table) put(serial int64, w uint64, epoch uint8) int64 {
 	c := t.directory[serial>>chunkBits].Load()
 	if c == nil {
 		if w == 0 {
@@ -112,7 +145,9 @@ func (t *Table) put(serial int64, w uint64) int64 {
 		}
 		c = t.grow(serial >> chunkBits)
 	}
-	old := c[serial&(chunkSize-1)].Swap(w)
+	i := serial & (chunkSize - 1)
+	c.setEpoch(i, epoch)
+	old := c.words[i].Swap(w)
 	switch {
 	case old == 0 && w != 0:
 		return 1

@@ -19,6 +19,7 @@ func drawEntry(t *rapid.T) Entry {
 		Territory:  int32(rapid.IntRange(410000, 410400).Draw(t, "territory")),
 		Holder:     Mask(rapid.StringN(0, 4, -1).Draw(t, "name")),
 		ValidUntil: Month(rapid.IntRange(0, int(maxMonth)).Draw(t, "month")),
+		PhoneEpoch: uint8(rapid.IntRange(0, 255).Draw(t, "epoch")),
 	}
 }
 
@@ -44,8 +45,8 @@ func TestTableIsAMap(t *testing.T) {
 			got := Entry{Holder: "left over"}
 			ok := table.Get(serial, &got)
 			want, there := model[serial]
-			generation, has := table.Generation(serial)
-			if diff := cmp.Diff(want, got); ok != there || diff != "" || has != there || generation != want.Generation {
+			generation, epoch, has := table.Lookup(serial)
+			if diff := cmp.Diff(want, got); ok != there || diff != "" || has != there || generation != want.Generation || epoch != want.PhoneEpoch {
 				t.Fatalf("card %d: %v, %v (-want +got):\n%s", serial, ok, has, diff)
 			}
 		}
@@ -149,7 +150,7 @@ func TestBytes(t *testing.T) {
 	}
 	fixed := NewTable().Bytes()
 	// Serials begin at 1, so one chunk more than cards/chunkSize.
-	if got, want := table.Bytes()-fixed, int64(11*chunkSize*8); got != want {
+	if got, want := table.Bytes()-fixed, int64(11*chunkSize*9); got != want {
 		t.Errorf("%d bytes for %d cards, want %d", got, cards, want)
 	}
 	if fixed > 4<<20 {

@@ -60,24 +60,26 @@ func extractPhone(master []byte) (prk [32]byte, err error) {
 	return prk, nil
 }
 
-// phoneInfoLen is serial 8, generation 2, week 8, slot 1. Every input has a
-// fixed width, so no two cards, weeks or slots share an info string.
-const phoneInfoLen = 8 + 2 + 8 + 1
+// phoneInfoLen is serial 8, generation 2, phone epoch 1, week 8, slot 1. Every
+// input has a fixed width, so no two cards, phones, weeks or slots share an info
+// string.
+const phoneInfoLen = 8 + 2 + 1 + 8 + 1
 
 // deriveTOTP is HKDF-Expand to 32 bytes, which is a single HMAC over the info
 // and a counter byte. Written out, since crypto/hkdf allocates.
-func deriveTOTP(prk *[32]byte, serial int64, generation uint16, week int64, slot uint8) totpKey {
+func deriveTOTP(prk *[32]byte, serial int64, generation uint16, epoch uint8, week int64, slot uint8) totpKey {
 	var info [phoneInfoLen + 1]byte
-	putPhoneInfo(&info, serial, generation, week, slot)
+	putPhoneInfo(&info, serial, generation, epoch, week, slot)
 	info[phoneInfoLen] = 1
 	return totpKey(hmac256(prk, info[:]))
 }
 
-func putPhoneInfo(info *[phoneInfoLen + 1]byte, serial int64, generation uint16, week int64, slot uint8) {
+func putPhoneInfo(info *[phoneInfoLen + 1]byte, serial int64, generation uint16, epoch uint8, week int64, slot uint8) {
 	binary.BigEndian.PutUint64(info[0:], uint64(serial))
 	binary.BigEndian.PutUint16(info[8:], generation)
-	binary.BigEndian.PutUint64(info[10:], uint64(week))
-	info[18] = slot
+	info[10] = epoch
+	binary.BigEndian.PutUint64(info[11:], uint64(week))
+	info[19] = slot
 }
 
 // hmac256 is HMAC-SHA-256 (RFC 2104) under a 32-byte key for messages of at most

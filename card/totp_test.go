@@ -48,6 +48,7 @@ func TestDeriveMatchesHKDF(t *testing.T) {
 		master := rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "master")
 		serial := rapid.Int64Range(0, MaxSerial).Draw(t, "serial")
 		generation := rapid.Uint16().Draw(t, "generation")
+		epoch := rapid.Uint8().Draw(t, "epoch")
 		week := rapid.Int64().Draw(t, "week")
 		slot := rapid.Uint8().Draw(t, "slot")
 		prk, err := extractPhone(master)
@@ -55,12 +56,12 @@ func TestDeriveMatchesHKDF(t *testing.T) {
 			t.Fatal(err)
 		}
 		var info [phoneInfoLen + 1]byte
-		putPhoneInfo(&info, serial, generation, week, slot)
+		putPhoneInfo(&info, serial, generation, epoch, week, slot)
 		want, err := hkdf.Key(sha256.New, master, []byte(phoneSalt), string(info[:phoneInfoLen]), 32)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := deriveTOTP(&prk, serial, generation, week, slot)
+		got := deriveTOTP(&prk, serial, generation, epoch, week, slot)
 		if diff := cmp.Diff(want, got[:]); diff != "" {
 			t.Fatal(diff)
 		}
@@ -73,10 +74,11 @@ func TestDeriveSeparatesInputs(t *testing.T) {
 	var prk, other [32]byte
 	other[31] = 1
 	keys := []totpKey{
-		deriveTOTP(&prk, 1, 1, 1, 1), deriveTOTP(&other, 1, 1, 1, 1),
-		deriveTOTP(&prk, 2, 1, 1, 1), deriveTOTP(&prk, 1, 2, 1, 1),
-		deriveTOTP(&prk, 1, 1, 2, 1), deriveTOTP(&prk, 1, 1, 1, 0),
-		deriveTOTP(&prk, 1, 257, 1, 1), deriveTOTP(&prk, 1<<8, 1, 1, 1),
+		deriveTOTP(&prk, 1, 1, 0, 1, 1), deriveTOTP(&other, 1, 1, 0, 1, 1),
+		deriveTOTP(&prk, 2, 1, 0, 1, 1), deriveTOTP(&prk, 1, 2, 0, 1, 1),
+		deriveTOTP(&prk, 1, 1, 0, 2, 1), deriveTOTP(&prk, 1, 1, 0, 1, 0),
+		deriveTOTP(&prk, 1, 257, 0, 1, 1), deriveTOTP(&prk, 1<<8, 1, 0, 1, 1),
+		deriveTOTP(&prk, 1, 1, 1, 1, 1), deriveTOTP(&prk, 1, 1, 255, 1, 1),
 	}
 	seen := make(map[totpKey]int)
 	for i, k := range keys {

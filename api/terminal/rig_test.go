@@ -107,7 +107,7 @@ func (r *rig) start() {
 		card.NewUnionSource(trees), card.NewSource(r.table), merchant.NewSource(r.state),
 	}, feed.Options{})
 	r.must(reader.Load(r.ctx))
-	r.codes = card.NewCodes(r.keys, card.Prefix, r.table.Generation)
+	r.codes = card.NewCodes(r.keys, card.Prefix, r.table.Lookup)
 	age := func() time.Duration { return reader.Age(time.Now()) + time.Duration(r.age.Load()) }
 	bindings := card.NewMemoryBindings()
 	journal := purchase.NewJournal(r.pool, purchase.JournalOptions{Clock: r.now, Logger: logger})
@@ -178,13 +178,13 @@ func (r *rig) newCard() card.Card {
 	r.must(err)
 	c, err := r.cards.Issue(r.ctx, byCards, m, card.MonthOf(r.now().AddDate(2, 0, 0)))
 	r.must(err)
-	r.await("the card in the view", func() bool { _, ok := r.table.Generation(c.Serial); return ok })
+	r.await("the card in the view", func() bool { _, _, ok := r.table.Lookup(c.Serial); return ok })
 	return c
 }
 
 // phone is the code that the card's phone shows now in one of its slots.
 func (r *rig) phone(c card.Card, slot uint8) string {
-	return r.codes.PhoneCode(c.Serial, c.Generation, slot, r.now())
+	return r.codes.PhoneCode(c.Serial, c.Generation, c.PhoneEpoch, slot, r.now())
 }
 
 // await waits for a change to reach the view, as the feed's reader brings it.

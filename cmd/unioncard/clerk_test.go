@@ -130,7 +130,7 @@ func (f *shopFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // verify shows a member's card at the till and tells the answer.
 func (f *shopFront) verify(ctx context.Context, fen int64) (map[string]any, error) {
-	code := f.codes.PhoneCode(f.first+f.cards, 1, 0, time.Now())
+	code := f.codes.PhoneCode(f.first+f.cards, 1, 0, 0, time.Now())
 	return f.ask(ctx, "/v1/verifications", map[string]any{"code": code, "amount_fen": fen})
 }
 

@@ -127,13 +127,13 @@ func (n *node) build(ctx context.Context) error {
 	caps := purchase.Caps{PrintedFen: n.cfg.PrintedDailyCapFen, TypedFen: n.cfg.TypedDailyCapFen}
 	n.journal = purchase.NewJournal(n.pool, purchase.JournalOptions{Clock: clock, Logger: n.log, Registerer: n.registry})
 	verifier := purchase.NewVerifier(purchase.VerifierOptions{
-		Codes: card.NewCodes(n.keyring, n.cfg.Prefix, table.Generation), Guard: guard, Bindings: bindings,
+		Codes: card.NewCodes(n.keyring, n.cfg.Prefix, table.Lookup), Guard: guard, Bindings: bindings,
 		Table: table, Tree: unions.Tree, Merchants: state, Numbers: card.NewStore(n.pool, card.StoreOptions{}), // looks up only
 		Journal: n.journal, Keyring: n.keyring, Age: age, Clock: clock, Caps: caps,
 		StaleAfter: n.cfg.FeedMaxAge, Registerer: n.registry,
 	})
 	n.committer = purchase.NewCommitter(n.pool, purchase.CommitterOptions{
-		Table: table, Tree: unions.Tree, Merchants: state, Keyring: n.keyring, Bindings: bindings, Sold: n.listing.signs.Sold,
+		Table: table, Tree: unions.Tree, Merchants: state, Keyring: n.keyring, Bindings: bindings, Sold: n.sold,
 		Age: age, Clock: clock, Caps: caps, StaleAfter: n.cfg.FeedMaxAge, Lanes: n.cfg.Lanes,
 		Logger: n.log, Registerer: n.registry,
 	})

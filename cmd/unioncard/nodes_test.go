@@ -40,7 +40,7 @@ func newProvince(t *testing.T) *province {
 	if p.keyring, err = card.NewKeyring(time.Now(), nil); err != nil {
 		t.Fatal(err)
 	}
-	p.codes = card.NewCodes(p.keyring, card.Prefix, func(int64) (uint16, bool) { return 0, false })
+	p.codes = card.NewCodes(p.keyring, card.Prefix, func(int64) (uint16, uint8, bool) { return 0, 0, false })
 	cards := card.NewStore(p.pool, card.StoreOptions{})
 	must := func(err error) {
 		t.Helper()
@@ -134,7 +134,7 @@ func (t *simTill) ask(tb testing.TB, path, key string, body any) (status int, co
 }
 
 func (p *province) show(serial int64, slot uint8) map[string]any {
-	return map[string]any{"code": p.codes.PhoneCode(serial, 1, slot, time.Now()), "amount_fen": 10000}
+	return map[string]any{"code": p.codes.PhoneCode(serial, 1, 0, slot, time.Now()), "amount_fen": 10000}
 }
 
 func quoteOf(tb testing.TB, answer map[string]any) string {

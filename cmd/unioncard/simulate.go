@@ -48,7 +48,7 @@ func runSimulate(ctx context.Context, p *program, args []string) error {
 	s := &simulation{
 		tool: t, base: strings.TrimSuffix(base.String(), "/"), seen: map[string]int{},
 		latency: hdrhistogram.New(1, 60_000_000, 3),
-		codes:   card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, bool) { return 0, false }),
+		codes:   card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, uint8, bool) { return 0, 0, false }),
 		http: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 			MaxIdleConnsPerHost: int(tills) * 4, MaxConnsPerHost: 512}},
 	}
@@ -76,16 +76,17 @@ type simulation struct {
 type simCard struct {
 	serial     int64
 	generation uint16
+	epoch      uint8
 }
 
 // open activates the tills and draws the members.
 func (s *simulation) open(ctx context.Context, tills int) error {
-	rows, err := s.pool.Query(ctx, `SELECT serial, generation FROM cards ORDER BY random() LIMIT 20000`)
+	rows, err := s.pool.Query(ctx, `SELECT serial, generation, phone_epoch FROM cards ORDER BY random() LIMIT 20000`)
 	if err != nil {
 		return err
 	}
 	s.cards, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (c simCard, err error) {
-		return c, r.Scan(&c.serial, &c.generation)
+		return c, r.Scan(&c.serial, &c.generation, &c.epoch)
 	})
 	if err != nil {
 		return err

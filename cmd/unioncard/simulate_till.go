@@ -149,7 +149,7 @@ func (t *simTill) step(ctx context.Context, what, path, key string, body, answer
 
 // sell plays one customer: verify, buy, and now and then what happens after.
 func (t *simTill) sell(ctx context.Context, c simCard) {
-	code := t.sim.codes.PhoneCode(c.serial, c.generation, uint8(mathrand.IntN(2)), time.Now())
+	code := t.sim.codes.PhoneCode(c.serial, c.generation, c.epoch, uint8(mathrand.IntN(2)), time.Now())
 	if mathrand.IntN(100) == 0 {
 		code = code[:19] + string('0'+(code[19]-'0'+1)%10) // a cashier's slip
 	}

@@ -30,7 +30,7 @@ func runCard(ctx context.Context, p *program, args []string) error {
 	if len(t.args) == 0 {
 		return wantOneOf(cardUsage)
 	}
-	codes := card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, bool) { return 0, false })
+	codes := card.NewCodes(t.keyring, t.cfg.Prefix, func(int64) (uint16, uint8, bool) { return 0, 0, false })
 	if t.args[0] == "codes" && len(t.args) == 1 {
 		return t.manyCodes(ctx, codes)
 	}
@@ -46,7 +46,7 @@ func runCard(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(t.stdout, codes.PhoneCode(c.Serial, c.Generation, uint8(slot), now))
+		_, err = fmt.Fprintln(t.stdout, codes.PhoneCode(c.Serial, c.Generation, c.PhoneEpoch, uint8(slot), now))
 		return err
 	case "printed":
 		_, err := fmt.Fprintln(t.stdout, codes.PrintedCode(c.Serial, c.Generation, now))
@@ -117,7 +117,7 @@ func (t *tool) manyCodes(ctx context.Context, codes *card.Codes) error {
 	if err != nil {
 		return err
 	}
-	rows, err := t.pool.Query(ctx, `SELECT serial, generation FROM cards
+	rows, err := t.pool.Query(ctx, `SELECT serial, generation, phone_epoch FROM cards
 		WHERE status = 1 AND valid_until >= current_date ORDER BY serial LIMIT $1 OFFSET $2`, count, offset)
 	if err != nil {
 		return err
@@ -126,8 +126,9 @@ func (t *tool) manyCodes(ctx context.Context, codes *card.Codes) error {
 	now := time.Now()
 	var serial int64
 	var generation uint16
+	var epoch uint8
 	var line []byte
-	_, err = pgx.ForEachRow(rows, []any{&serial, &generation}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&serial, &generation, &epoch}, func() error {
 		for _, step := range steps {
 			at := now.Add(time.Duration(step) * stepSeconds * time.Second)
 			for _, slot := range slots {
@@ -135,7 +136,7 @@ func (t *tool) manyCodes(ctx context.Context, codes *card.Codes) error {
 				line = append(line, '\t', byte('0'+slot), '\t')
 				line = strconv.AppendInt(line, at.Unix()/stepSeconds, 10)
 				line = append(line, '\t')
-				line = append(line, codes.PhoneCode(serial, generation, uint8(slot), at)...)
+				line = append(line, codes.PhoneCode(serial, generation, epoch, uint8(slot), at)...)
 				if _, err := out.Write(append(line, '\n')); err != nil {
 					return err
 				}

@@ -79,7 +79,7 @@ func newWorld(t testing.TB, p plan) *world {
 	var err error
 	w.keyring, err = card.NewKeyring(time.Now().Add(-30*24*time.Hour), nil)
 	w.must(err)
-	w.codes = card.NewCodes(w.keyring, card.Prefix, w.table.Generation)
+	w.codes = card.NewCodes(w.keyring, card.Prefix, w.table.Lookup)
 	w.merchants = merchant.NewState(w.now, slog.New(slog.DiscardHandler))
 	w.insert(p)
 	w.load()
@@ -193,7 +193,7 @@ func (w *world) posServer(m int64) *Client { return w.till(1000000 + m) }
 
 // phone is what a card's phone shows now.
 func (w *world) phone(serial int64, slot uint8) string {
-	return w.codes.PhoneCode(serial, 1, slot, w.now())
+	return w.codes.PhoneCode(serial, 1, 0, slot, w.now())
 }
 
 // quote verifies a code with a basket at a till.
