@@ -29,7 +29,7 @@ func TestGatesStandApart(t *testing.T) {
 		{"batches", s.batches, 4 * runtime.GOMAXPROCS(0), []string{"POST /v1/verifications/batch"}},
 		{"writing", s.writing, 4096, []string{"POST /v1/purchases"}},
 		{"desk", s.desk, 256, []string{
-			"GET /v1/purchases", "GET /v1/purchases/:id", "POST /v1/purchases/:id/void",
+			"GET /v1/purchases", "GET /v1/purchases/today", "GET /v1/purchases/:id", "POST /v1/purchases/:id/void",
 			"POST /v1/purchases/:id/refunds", "POST /v1/reversals",
 		}},
 	} {

@@ -200,7 +200,7 @@ func requestRows() []row {
 		{is(exchange.ErrBodyTooLarge), problem{http.StatusRequestEntityTooLarge, "body_too_large", "请求过大", caller, "请减小请求体，各接口上限见 /docs。", 0}},
 		{is(exchange.ErrBodyLost), problem{http.StatusRequestTimeout, "body_incomplete", "请求没有收完",
 			"网络不稳定，请求没有收完，请重试。", "请求没有受理，可用原 Idempotency-Key 重发。", 0}},
-		{is(exchange.ErrQuery), problem{bad, "query_invalid", "查询参数有误", caller, "GET /v1/purchases 只有一个参数 key，必填。", 0}},
+		{is(exchange.ErrQuery), problem{bad, "query_invalid", "查询参数有误", caller, "GET /v1/purchases 只有一个参数 key，必填；GET /v1/purchases/today 只有一个参数 cursor，原样用上一页的 next。", 0}},
 		{is(terminal.ErrBatchSize), problem{http.StatusUnprocessableEntity, "batch_size", "批量条数不对", caller, "verifications 须为 1 至 1000 条。", 0}},
 		{is(strictjson.ErrSyntax), problem{bad, "invalid_json", "不是合法的 JSON", caller, "请求体须为一个 UTF-8 JSON 对象，其后没有别的内容。", 0}},
 		{is(strictjson.ErrTooDeep), problem{bad, "too_deep", "JSON 嵌套过深", caller, "请求体嵌套不超过 16 层。", 0}},

@@ -116,6 +116,8 @@ func (s *server) routes() []route {
 
 		till(post, "/v1/purchases", t.Purchase, json, basketBody, long, s.writing, false, true),
 		till(get, "/v1/purchases", t.PurchaseByKey, none, 0, short, desk, false, false),
+		till(get, "/v1/terminal", t.Self, none, 0, 0, nil, false, false),
+		till(get, "/v1/purchases/today", t.Today, none, 0, short, desk, false, false),
 		till(get, "/v1/purchases/:id", t.PurchaseByID, none, 0, short, desk, false, false),
 		till(post, "/v1/purchases/:id/void", t.Void, json, smallBody, long, desk, false, true),
 		till(post, "/v1/purchases/:id/refunds", t.Refund, json, smallBody, long, desk, false, true),

@@ -1,1 +1,4 @@
 -- The till in the browser.
+-- A till keeps its key, its settings and what is unanswered itself. The day's list
+-- of a terminal reads a stretch of purchases' primary key (its ids are in order of
+-- time) and needs no index, which every purchase would pay for.
