@@ -12,6 +12,7 @@ import (
 	"unioncard/api/open"
 	"unioncard/api/page"
 	"unioncard/api/portal"
+	tillpage "unioncard/api/till"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 )
@@ -21,6 +22,7 @@ type People struct {
 	Console *console.Handlers
 	Open    *open.Handlers // the public directory
 	Portal  *portal.Handlers
+	Till    *tillpage.Handlers // the till in the browser
 	Pages   *page.Renderer
 	Assets  *page.Assets
 	// Session returns who is signed in with a session's token, as the database

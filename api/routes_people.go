@@ -49,6 +49,11 @@ func (s *server) peopleRoutes() []route {
 		s.publicGet("/open/v1/divisions", o.Divisions),
 		s.publicGet("/open/openapi.yaml", o.OpenAPI),
 
+		s.publicGet("/till", p.Till.Page),
+		s.publicGet("/till/sw.js", p.Till.Worker),
+		s.publicGet("/till/manifest.webmanifest", p.Till.Manifest),
+		s.publicGet("/till/icon.svg", p.Till.Icon),
+
 		s.publicGet("/console/login", c.LoginForm),
 		s.signInPost("/console/login", c.Login),
 		s.publicGet("/console/login/code", c.LoginCodeForm),

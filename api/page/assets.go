@@ -79,6 +79,17 @@ func (a *Assets) URL(name string) string {
 	return ""
 }
 
+// Send answers with the asset that has a name in the manifest, under whatever
+// address the route has, to be asked for anew each time: for what can't have its
+// hash in its address, as a service worker. ErrNoRoute if it was not built.
+func (a *Assets) Send(x *exchange.Exchange, name string) error {
+	f, ok := a.files[a.byName[name]]
+	if !ok {
+		return exchange.ErrNoRoute
+	}
+	return f.plain.send(x)
+}
+
 // Serve answers GET /assets/*name. Only the files that the build made are there:
 // a name is looked up, never opened.
 func (a *Assets) Serve(x *exchange.Exchange) error {

@@ -9,6 +9,7 @@ import (
 	"unioncard/api/console"
 	"unioncard/api/page"
 	"unioncard/api/portal"
+	"unioncard/api/till"
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
@@ -50,6 +51,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 		}),
 		Open:    n.openPages(pages, clock),
 		Portal:  portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
+		Till:    till.New(till.Options{Pages: pages, Assets: assets}),
 		Pages:   pages,
 		Assets:  assets,
 		Session: n.accounts.BySession,
