@@ -6,12 +6,14 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/portal"
+	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/directory"
 	"unioncard/merchant/draft"
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
+	"unioncard/merchant/territory"
 )
 
 // peopleRows: what staff and the public meet in pages, not tills.
@@ -53,6 +55,16 @@ func peopleRows() []row {
 			"您打开以后，有人先保存了草稿，您的改动没有保存。", "请刷新页面，核对现在的草稿后再改。", 0}},
 		{is(draft.ErrNotFound), problem{http.StatusNotFound, "draft_not_found", "没有草稿",
 			"还没有写优惠条件的草稿，或者它已经发布、被放弃了。", "请先到“优惠条件”页写好草稿。", 0}},
+		{is(union.ErrNotFound), problem{http.StatusNotFound, "union_not_found", "没有这个工会",
+			"您要找的工会不存在，或不在您的管辖范围内。", "请从工会组织页重新进入。", 0}},
+		{is(union.ErrInactive), problem{http.StatusConflict, "union_merged", "工会已经并入别的工会",
+			"这个工会已经合并，不再办理业务。", "请到并入后的工会办理，它的页面上有链接。", 0}},
+		{is(union.ErrStale), problem{http.StatusConflict, "union_changed", "工会刚被别人改过",
+			"您打开以后，有人改了这个工会，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
+		{is(union.ErrName, union.ErrNameTaken), problem{http.StatusUnprocessableEntity, "union_name_refused", "名称不能用",
+			"名称不合要求，或同一个上级下面已经有同名的工会。", "请填写工会的全称；确实同名的，请写得更具体。", 0}},
+		{is(union.ErrNoMerger, territory.ErrNeedsChecker), problem{http.StatusConflict, "no_merger", "不能这样合并",
+			"只有同一级、同一类的工会可以合并；基层工会以外的合并要由两个人办理。", "请在工会的页面上按提示提请。", 0}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
 			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
 		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",

@@ -13,7 +13,7 @@ type Querier interface {
 }
 
 const unionColumns = `id, kind, name, coalesce(parent_id, 0), path, coalesce(division, 0),
-	territory, direct_county, zone, active, version`
+	territory, direct_county, zone, active, coalesce(merged_into, 0), version`
 
 // Load reads the whole tree.
 func Load(ctx context.Context, db Querier) (*Tree, error) {
@@ -32,16 +32,19 @@ func query(ctx context.Context, db Querier, sql string, args ...any) ([]Union, e
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Union, error) {
 		var u Union
 		err := row.Scan(&u.ID, &u.Kind, &u.Name, &u.ParentID, &u.Path, &u.Division,
-			&u.Territory, &u.DirectCounty, &u.Zone, &u.Active, &u.Version)
+			&u.Territory, &u.DirectCounty, &u.Zone, &u.Active, &u.MergedInto, &u.Version)
 		return u, err
 	})
 }
 
 // Insert adds u under u.ParentID and fills in its ID, Path, Territory and
 // Version. The caller writes the event and the change feed row in the same
-// transaction (card.Store.CreateUnion does). The parent's row is locked against
-// its deletion by the foreign key.
+// transaction (card.Store.CreateUnion does). ErrInactive under a union that was
+// merged; the tree's shared lock keeps mergers out.
 func Insert(ctx context.Context, tx pgx.Tx, u *Union) error {
+	if err := Hold(ctx, tx); err != nil {
+		return err
+	}
 	var parent *Union
 	if u.ParentID != 0 {
 		found, err := query(ctx, tx, `SELECT `+unionColumns+` FROM unions WHERE id = $1`, u.ParentID)
@@ -51,7 +54,9 @@ func Insert(ctx context.Context, tx pgx.Tx, u *Union) error {
 		if len(found) != 1 {
 			return fmt.Errorf("union.Insert: no union %d", u.ParentID)
 		}
-		parent = &found[0]
+		if parent = &found[0]; !parent.Active {
+			return ErrInactive
+		}
 	}
 	if err := tx.QueryRow(ctx, `SELECT nextval(pg_get_serial_sequence('unions', 'id'))`).Scan(&u.ID); err != nil {
 		return fmt.Errorf("union.Insert: id: %w", err)

@@ -55,6 +55,9 @@ func NewTree(unions []Union) (*Tree, error) {
 		if err := want.place(t.byID[want.ParentID]); err != nil {
 			return nil, err
 		}
+		if _, ok := t.byID[want.MergedInto]; want.MergedInto != 0 && (!ok || want.Active) {
+			return nil, fmt.Errorf("union: %d was merged into %d, active %v", want.ID, want.MergedInto, want.Active)
+		}
 		if want.Path != own[i].Path || want.Territory != own[i].Territory {
 			return nil, fmt.Errorf("union: %d has path %s and territory %d, want %s and %d",
 				want.ID, own[i].Path, own[i].Territory, want.Path, want.Territory)
@@ -92,7 +95,7 @@ func (t *Tree) Ranked() []*Union { return slices.Clone(t.ranked) }
 
 // Name is what a till shows as a card's union: the union of the territory, as
 // 金水区总工会. A territory without a union of its own gets that of its city,
-// else the province's, else "".
+// else the province's, else "". What was merged is called as its successor.
 func (t *Tree) Name(territory int32) string {
 	if p, ok := t.places[territory]; ok {
 		return p.name
@@ -102,7 +105,7 @@ func (t *Tree) Name(territory int32) string {
 
 func (t *Tree) name(territory int32) string {
 	for _, code := range [...]int32{territory, cityCode(territory)} {
-		if u := t.byDivision[code]; u != nil {
+		if u := t.successor(t.byDivision[code]); u != nil {
 			return u.Name
 		}
 	}
@@ -114,11 +117,12 @@ func (t *Tree) name(territory int32) string {
 
 // City is the division of the city that a territory lies in: a city's own, a
 // county's parent, and for a directly administered county the city around it,
-// whose offers cover it too. 0 for the province and for what is unknown.
+// whose offers cover it too; of what was merged, its successor's. 0 for the
+// province and for what is unknown.
 func (t *Tree) City(territory int32) int32 { return t.places[territory].city }
 
 func (t *Tree) city(territory int32) int32 {
-	u := t.byDivision[territory]
+	u := t.successor(t.byDivision[territory])
 	if u == nil {
 		return 0
 	}
@@ -126,7 +130,7 @@ func (t *Tree) city(territory int32) int32 {
 	case u.Kind == City:
 		return u.Division
 	case u.Kind == County:
-		if c := t.byDivision[cityCode(territory)]; c != nil && c.Kind == City {
+		if c := t.successor(t.byDivision[cityCode(u.Division)]); c != nil && c.Kind == City {
 			return c.Division
 		}
 		if p := t.byID[u.ParentID]; p != nil && p.Kind == City {
@@ -140,10 +144,27 @@ func (t *Tree) city(territory int32) int32 {
 // (article 27): itself for a directly administered county, else its city; 0 for
 // the province.
 func (t *Tree) RankedUnit(territory int32) int32 {
-	if u := t.byDivision[territory]; u != nil && u.DirectCounty {
+	if u := t.successor(t.byDivision[territory]); u != nil && u.DirectCounty {
 		return u.Division
 	}
 	return t.City(territory)
+}
+
+// Successor is the active union that a union is by now: itself, or what it was
+// merged into; nil for an id that is unknown.
+func (t *Tree) Successor(id int64) *Union { return t.successor(t.byID[id]) }
+
+// successor follows mergers; u may be nil.
+func (t *Tree) successor(u *Union) *Union {
+	// A merged union never becomes active again, so no chain comes back to itself;
+	// the bound holds for a damaged table too.
+	for range len(t.byID) {
+		if u == nil || u.MergedInto == 0 {
+			return u
+		}
+		u = t.byID[u.MergedInto]
+	}
+	return nil
 }
 
 // InScope reports whether the union id lies in the scope of the union of.

@@ -11,6 +11,14 @@
 // the nearest territorial union at or above it, never empty. What others are
 // shown of a member's union is that territory, never the grassroots union,
 // which would name the employer.
+//
+// A union is never deleted. Merged into another it stays where it was, inactive,
+// with its division and without anything below it; MergedInto leads, in as many
+// steps as there were mergers, to the active union that took it in. What a
+// territory's code means then is that union's territory.
+//
+// A merger has the tree's lock to itself (Merge); whoever writes down what follows
+// from the tree's shape, as a union's path or a card's territory, shares it (Hold).
 package union
 
 import (
@@ -62,8 +70,10 @@ type Union struct {
 	Territory    int32
 	DirectCounty bool // 省直管县: under the province, ranked beside the cities
 	Zone         bool // 功能区: a functional zone under its city
-	Active       bool
-	Version      int64
+	// Active: a union that was merged is inactive for good.
+	Active     bool
+	MergedInto int64 // the union that took it in, 0 for none
+	Version    int64
 }
 
 // Contains reports whether other lies in u's scope: u itself or anything below.

@@ -1,0 +1,133 @@
+package territory
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"unioncard/card/feed"
+	"unioncard/card/union"
+	"unioncard/merchant"
+)
+
+// move is one sort of rows that a merger moves. Every statement may be run again:
+// it takes what still belongs to the union merged.
+type move struct {
+	// what names the rows in union_mergers.moved.
+	what string
+	// columns are what it writes, "table.column", for the test of completeness.
+	columns []string
+	// division: only where a territory's own union is merged.
+	division bool
+	// sql selects how many rows it moved. Its arguments are those of args.
+	sql string
+}
+
+// handover is the part of a statement that logs a move of each object: n is what was
+// updated. Set-based, as a county may have thousands.
+func handover(kind string) string {
+	return `e AS (INSERT INTO events (actor, action, object_kind, object_id, reason, before, after)
+		SELECT @actor, '` + kind + `.handover', '` + kind + `', n.id::text, @reason,
+			jsonb_build_object('union', @from::bigint), jsonb_build_object('union', @into::bigint) FROM n)`
+}
+
+// fed is the part of a statement that tells the nodes of each object.
+func fed(kind feed.Kind) string {
+	return fmt.Sprintf(`f AS (INSERT INTO changes (kind, object_id, version) SELECT %d, n.id, n.version FROM n)`, kind)
+}
+
+const counted = ` SELECT count(*) FROM n`
+
+// moves are in the order of locks: members before their cards, merchants before
+// what is theirs.
+func moves() []move {
+	return []move{
+		{what: "members", columns: []string{"members.union_id"},
+			sql: `WITH n AS (UPDATE members SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
+				handover("member") + counted},
+		{what: "cards", columns: []string{"cards.territory"},
+			sql: `WITH n AS (UPDATE cards c SET territory = @to_code, version = c.version + 1 FROM members m
+				WHERE m.id = c.member_id AND m.union_id = ANY (@homes) AND c.territory <> @to_code RETURNING c.serial AS id, c.version), ` +
+				fed(feed.KindCard) + counted},
+		{what: "merchants", columns: []string{"merchants.office_id"},
+			sql: `WITH n AS (UPDATE merchants SET office_id = @into, version = version + 1 WHERE office_id = @from RETURNING id, version), ` +
+				handover("merchant") + `, ` + fed(feed.KindMerchant) + counted},
+		{what: "contracts", columns: []string{"contracts.office_id"},
+			sql: `WITH n AS (UPDATE contracts SET office_id = @into, version = version + 1 WHERE office_id = @from RETURNING id, version), ` +
+				handover("contract") + `, ` + fed(feed.KindContract) + counted},
+		{what: "outlets", columns: []string{"outlets.territory"}, division: true,
+			sql: `WITH n AS (UPDATE outlets SET territory = @to_code, version = version + 1 WHERE territory = @from_code RETURNING id, version),
+				e AS (INSERT INTO events (actor, action, object_kind, object_id, reason, before, after)
+					SELECT @actor, 'outlet.handover', 'outlet', n.id::text, @reason,
+						jsonb_build_object('territory', @from_code::integer), jsonb_build_object('territory', @to_code::integer) FROM n), ` +
+				fed(feed.KindOutlet) + counted},
+		{what: "staff", columns: []string{"staff.union_id"},
+			sql: `WITH n AS (UPDATE staff SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
+				handover("staff") + counted},
+		{what: "applications", columns: []string{"applications.office_id"},
+			sql: `WITH n AS (UPDATE applications SET office_id = @into, version = version + 1 WHERE office_id = @from RETURNING id), ` +
+				handover("application") + counted},
+		// What an application that is over said of its outlets stays as it was said.
+		{what: "application_outlets", columns: []string{"application_outlets.territory"}, division: true,
+			sql: `WITH n AS (UPDATE application_outlets o SET territory = @to_code FROM applications a
+				WHERE a.id = o.application_id AND o.territory = @from_code AND a.status NOT IN ('ended', 'rejected') RETURNING a.id)` + counted},
+		{what: "proposals", columns: []string{"proposals.office_id"},
+			sql: `WITH n AS (UPDATE proposals SET office_id = @into WHERE office_id = @from RETURNING id)` + counted},
+		// A workbook that both have taken in stays with whom it was.
+		{what: "imports", columns: []string{"import_runs.office_id"},
+			sql: `WITH n AS (UPDATE import_runs r SET office_id = @into WHERE office_id = @from
+				AND (applied_at IS NULL OR NOT EXISTS (SELECT FROM import_runs o WHERE o.office_id = @into AND o.sha256 = r.sha256 AND o.applied_at IS NOT NULL))
+				RETURNING id)` + counted},
+	}
+}
+
+// history are the columns that name a union or a territory and stay as they are.
+func history() []string {
+	return []string{
+		"event_scopes.object_union", "event_scopes.actor_union", // an event is whose it was
+		"purchase_days.office_id", // but for open days, see Options.HandOver
+		"impact_rows.office_id",   // as it was found
+		"union_names.union_id", "union_mergers.union_id", "union_mergers.into_id",
+		"union_mergers.from_territory", "union_mergers.into_territory",
+		// The tree itself: union.Merge.
+		"unions.parent_id", "unions.merged_into", "unions.territory", "unions.division",
+	}
+}
+
+// lockMerchants takes the row locks of every merchant that something of is moved,
+// which whoever changes merchants, outlets or contracts takes first.
+const lockMerchants = `SELECT id FROM merchants WHERE office_id = @from
+	OR id IN (SELECT merchant_id FROM contracts WHERE office_id = @from)
+	OR id IN (SELECT merchant_id FROM outlets WHERE territory = @from_code AND @division) ORDER BY id FOR NO KEY UPDATE`
+
+// moveAll moves everything that belongs to m.From to m.Into and returns how many
+// rows of which sort. The tree has been changed before.
+func moveAll(ctx context.Context, tx pgx.Tx, by merchant.By, m *union.Merger) (map[string]int64, error) {
+	homes := []int64{m.From.ID, m.Into.ID}
+	for _, b := range m.Below {
+		if b.FromTerritory != b.ToTerritory {
+			homes = append(homes, b.ID)
+		}
+	}
+	division := m.From.Division != 0
+	args := pgx.NamedArgs{"from": m.From.ID, "into": m.Into.ID, "from_code": m.From.Territory, "to_code": m.Into.Territory,
+		"homes": homes, "actor": by.Actor, "reason": by.Reason, "division": division}
+	if _, err := tx.Exec(ctx, lockMerchants, args); err != nil {
+		return nil, fmt.Errorf("territory: lock merchants: %w", err)
+	}
+	moved := map[string]int64{}
+	for _, v := range moves() {
+		if v.division && !division || v.what == "cards" && !m.Changes() {
+			continue
+		}
+		var n int64
+		if err := tx.QueryRow(ctx, v.sql, args).Scan(&n); err != nil {
+			return nil, fmt.Errorf("territory: move %s: %w", v.what, err)
+		}
+		if n > 0 {
+			moved[v.what] = n
+		}
+	}
+	return moved, nil
+}
