@@ -148,6 +148,9 @@ func (s *server) record(r *route, next exchange.Handler) exchange.Handler {
 		}
 		measured.observe(x.Outcome, now.Sub(x.Start))
 		log.write(x.Ctx, x, now)
+		if err == nil {
+			x.RunStream()
+		}
 		return err
 	}
 }

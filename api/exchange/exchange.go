@@ -58,6 +58,7 @@ type Exchange struct {
 
 	problems Problems
 	deadline *deadline
+	stream   Streamer // see stream.go
 }
 
 // Problems renders an error as a problem document. Package api implements it.

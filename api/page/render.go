@@ -174,7 +174,7 @@ var forPeople = map[int]Problem{
 // WantsJSON reports whether the asker takes JSON rather than pages.
 func WantsJSON(x *exchange.Exchange) bool {
 	r := x.Gin.Request
-	return strings.HasPrefix(r.URL.Path, "/open/") ||
+	return strings.HasPrefix(r.URL.Path, "/open/") || strings.HasPrefix(r.URL.Path, "/m/api/") ||
 		strings.HasPrefix(r.Header.Get("Accept"), "application/json")
 }
 

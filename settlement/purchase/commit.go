@@ -25,9 +25,9 @@ type CommitterOptions struct {
 	Keyring   *card.Keyring
 	// Bindings learns which codes have been used; nil for none.
 	Bindings card.Bindings
-	// Sold is told of every purchase with a discount once it is durable, its outlet
-	// and when it was committed; nil for nobody. Lanes call it, so it must not wait.
-	Sold  func(outletID int64, at time.Time)
+	// Sold is told of every purchase once it is durable, also of one without a
+	// discount; nil for nobody. Lanes call it, so it must not wait.
+	Sold  func(Sale)
 	Age   func() time.Duration
 	Clock func() time.Time
 	Caps  Caps

@@ -224,8 +224,8 @@ func (l *lane) finish() {
 	l.careful = max(l.careful-1, 0)
 	for i, r := range b.rows {
 		r.receipt, r.err = b.fates[i].receipt, b.fates[i].err
-		if sold := l.c.opts.Sold; sold != nil && r.err == nil && !r.receipt.Replayed && r.receipt.DiscountFen > 0 {
-			sold(r.receipt.OutletID, r.receipt.CommittedAt)
+		if sold := l.c.opts.Sold; sold != nil && r.err == nil && !r.receipt.Replayed {
+			sold(r.sale())
 		}
 		l.c.answer(r)
 	}

@@ -3,26 +3,23 @@ package purchase
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"unioncard/card"
 )
 
 // TestSoldHearsEachPurchaseOnce: the observer hears of a purchase when it is
-// durable, of a replay and of a refusal nothing, nor of one without a discount.
+// durable, also without a discount, and of a replay and of a refusal nothing.
 func TestSoldHearsEachPurchaseOnce(t *testing.T) {
 	t.Parallel()
-	type sale struct {
-		outlet int64
-		at     time.Time
-	}
 	var mu sync.Mutex
-	var heard []sale
+	var heard []Sale
 	w := newWorld(t, plan{commit: func(o *CommitterOptions) {
-		o.Sold = func(outlet int64, at time.Time) {
+		o.Sold = func(s Sale) {
 			mu.Lock()
 			defer mu.Unlock()
-			heard = append(heard, sale{outlet, at})
+			heard = append(heard, s)
 		}
 	}})
 	c := w.till(1)
@@ -34,11 +31,15 @@ func TestSoldHearsEachPurchaseOnce(t *testing.T) {
 	if _, err := w.commit(c, "other", token); err == nil {
 		t.Error("a quote was sold twice")
 	}
-	_, err = w.commit(c, "nothing off", w.stepQuote(c, 4, 0, 0))
+	second, err := w.commit(c, "nothing off", w.stepQuote(c, 4, 2, 0))
 	w.must(err)
 	mu.Lock()
 	defer mu.Unlock()
-	if d := cmp.Diff([]sale{{first.OutletID, first.CommittedAt}}, heard, cmp.AllowUnexported(sale{})); d != "" {
+	want := []Sale{
+		{MerchantID: c.Terminal.MerchantID, OutletID: first.OutletID, PurchaseID: first.ID, CardSerial: 3, Kind: card.KindPhone, AmountFen: 10_000, DiscountFen: first.DiscountFen, At: first.CommittedAt},
+		{MerchantID: c.Terminal.MerchantID, OutletID: second.OutletID, PurchaseID: second.ID, CardSerial: 4, Kind: card.KindPhone, At: second.CommittedAt},
+	}
+	if d := cmp.Diff(want, heard); d != "" {
 		t.Error(d)
 	}
 }
