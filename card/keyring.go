@@ -23,10 +23,19 @@ const (
 	RingPrinted Ring = "printed" // HMAC keys of printed codes
 	RingQuote   Ring = "quote"   // HMAC keys of quotes
 	RingToken   Ring = "token"   // HMAC keys of access tokens
+	// RingPersonal's keys wrap the data keys of members' personal data. Like those
+	// of RingPrinted they stay open until retired: what they wrapped must open.
+	RingPersonal Ring = "personal"
 )
 
 // Rings lists every ring.
-func Rings() []Ring { return []Ring{RingAlias, RingPhone, RingPrinted, RingQuote, RingToken} }
+func Rings() []Ring {
+	return []Ring{RingAlias, RingPhone, RingPrinted, RingQuote, RingToken, RingPersonal}
+}
+
+// lasting reports whether the ring's older keys stay open whatever the overlap,
+// until retired.
+func (r Ring) lasting() bool { return r == RingPrinted || r == RingPersonal }
 
 // PhoneOverlap is how long an alias or phone key must stay accepted after its
 // successor took over so that no phone goes dark: a phone that fetched its keys
@@ -42,7 +51,8 @@ const (
 	// maxAccepted bounds the accepted keys of a ring: a miss is tried under every
 	// pair of alias and phone key, so this bounds what a miss may cost.
 	maxAccepted = 4
-	// maxPrintedID: a printed code has two digits for its key id.
+	// maxPrintedID: a printed code has two digits for its key id. It bounds the
+	// personal ring as well, which rotates more rarely.
 	maxPrintedID = 99
 )
 
@@ -51,7 +61,7 @@ var (
 	errKeyringFull = errors.New("card: the ring holds as many accepted keys as it may")
 	errKeyOrder    = errors.New("card: a newer key is already in the ring")
 	errLastKey     = errors.New("card: the ring's active key can not be retired, rotate first")
-	errNoKey       = errors.New("card: no such key or ring")
+	errNoKey       = errors.New("card: no such key or ring, or the ring is there already")
 )
 
 // hidden keeps secret bytes from fmt, which prints unexported fields of a struct
@@ -139,13 +149,32 @@ func newKey(id uint16, created, notBefore time.Time, source io.Reader) (Key, err
 	return Key{ID: id, CreatedAt: created.UTC().Truncate(time.Second), NotBefore: notBefore.UTC().Truncate(time.Second), secret: hide(secret)}, nil
 }
 
+// Has reports whether the keyring holds keys of a ring.
+func (k *Keyring) Has(ring Ring) bool { return len((*k.rings.Load())[ring]) > 0 }
+
+// Add makes the first key of a ring that a keyring from an older program lacks.
+func (k *Keyring) Add(ring Ring, now time.Time, rand io.Reader) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	set := *k.rings.Load()
+	if len(set[ring]) > 0 || !slices.Contains(Rings(), ring) {
+		return fmt.Errorf("card.Add: %q: %w", ring, errNoKey)
+	}
+	key, err := newKey(1, now, now, rand)
+	if err != nil {
+		return fmt.Errorf("card.Add: %w", err)
+	}
+	k.swap(set, ring, []Key{key})
+	return nil
+}
+
 // Rotate puts a new key at the head of a ring, active from now, and lets the
 // older ones be accepted until now+overlap (0 in an emergency); those that end
 // earlier keep their end, and those over before the last rotation took effect
 // are dropped. now may lie ahead, to bring the file to every node before the key
-// is used, but the last rotation must have taken effect. Keys of RingPrinted stay
-// open whatever the overlap: they are valid as long as the cards printed under
-// them, and only Retire ends one.
+// is used, but the last rotation must have taken effect. Keys of RingPrinted and
+// RingPersonal stay open whatever the overlap, as long as the cards printed and
+// the data keys wrapped under them: only Retire ends one.
 func (k *Keyring) Rotate(ring Ring, now time.Time, overlap time.Duration, rand io.Reader) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -164,7 +193,7 @@ func (k *Keyring) Rotate(ring Ring, now time.Time, overlap time.Duration, rand i
 	keys := []Key{key}
 	until := key.NotBefore.Add(overlap)
 	for _, o := range old {
-		if ring != RingPrinted {
+		if !ring.lasting() {
 			if o.AcceptUntil.IsZero() || o.AcceptUntil.After(until) {
 				o.AcceptUntil = until
 			}
@@ -279,13 +308,13 @@ func checkRing(ring Ring, keys []Key) error {
 			return fmt.Errorf("key %d: no id or no secret", key.ID)
 		case i > 0 && (key.ID >= keys[i-1].ID || key.NotBefore.After(keys[i-1].NotBefore)):
 			return fmt.Errorf("key %d: out of order", key.ID)
-		case i > 0 && ring != RingPrinted && key.AcceptUntil.IsZero():
+		case i > 0 && !ring.lasting() && key.AcceptUntil.IsZero():
 			return fmt.Errorf("key %d: a replaced key needs accept_until", key.ID)
 		case i == 0 && !key.AcceptUntil.IsZero():
 			return fmt.Errorf("key %d: the newest key may not end", key.ID)
 		}
 	}
-	if ring == RingPrinted {
+	if ring.lasting() {
 		if keys[0].ID > maxPrintedID {
 			return errKeyringFull
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,7 +84,8 @@ func writeAtomic(path string, b []byte) (err error) {
 
 // LoadKeyring reads a keyring that Save wrote. It is strict: unknown or repeated
 // fields, a missing ring, keys out of order or anything behind the document is
-// an error, and so is a file that the group or the world may read. No error
+// an error, and so is a file that the group or the world may read. Only
+// RingPersonal may be missing, in a file older than the ring: Add it. No error
 // shows content of the file.
 func LoadKeyring(path string) (*Keyring, error) {
 	b, err := readPrivate(path)
@@ -134,11 +136,15 @@ func parseKeyring(b []byte) (ringSet, error) {
 	if err := checkRepeats(json.NewDecoder(bytes.NewReader(b))); err != nil {
 		return nil, err
 	}
-	if doc.Version != keyringVersion || len(doc.Rings) != len(Rings()) {
+	rings := Rings()
+	if _, ok := doc.Rings[RingPersonal]; !ok { // a file from before there was this ring
+		rings = slices.DeleteFunc(rings, func(r Ring) bool { return r == RingPersonal })
+	}
+	if doc.Version != keyringVersion || len(doc.Rings) != len(rings) {
 		return nil, fmt.Errorf("version or rings are not those of this program: %w", errKeyringFile)
 	}
 	set := make(ringSet)
-	for _, ring := range Rings() {
+	for _, ring := range rings {
 		for _, r := range doc.Rings[ring] {
 			if len(r.Secret) != keyBytes {
 				return nil, fmt.Errorf("ring %q key %d: a secret is %d bytes: %w", ring, r.ID, keyBytes, errKeyringFile)

@@ -49,6 +49,7 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix // that may name the client in X-Forwarded-For
 	Prefix         string         // the province's two digits, first in every code
+	CipherSuite    string         // of the first keys of personal data, aes or sm
 
 	SecondFactor           string       // required, off or "": required but in the demo
 	HashMemory, HashPasses int          // argon2id's, in KiB and times

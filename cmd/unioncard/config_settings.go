@@ -89,6 +89,8 @@ func settings() []setting {
 			get:   func(c Config) string { return joinPrefixes(c.TrustedProxies) }},
 		text("prefix", "41", nodes|modeTool, "the province's two digits, first in every code",
 			func(c *Config) *string { return &c.Prefix }, checkPrefix),
+		text("cipher-suite", "aes", nodes|modeTool, "aes or sm (SM4, SM3), in which a fresh database keeps personal data; later, unioncard personal rotate --suite",
+			func(c *Config) *string { return &c.CipherSuite }, checkSuite),
 	}
 	list = append(list, staffSettings(nodes)...)
 	for i, s := range list { // a variable's name follows from the flag's

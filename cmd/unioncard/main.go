@@ -36,7 +36,7 @@ func commands() []command {
 		{"run", "[flags]", "the service on one machine, with a private PostgreSQL in --data", modeRun, runLocal, ""},
 		{"serve", "[flags]", "one node over DATABASE_URL (and REDIS_URL, for several nodes)", modeServe, runServe, ""},
 		{"migrate", "[flags]", "bring the schema of DATABASE_URL up to date", modeMigrate, runMigrate, ""},
-		{"keyring", "init|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring, keyringUsage},
+		{"keyring", "init|add|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring, keyringUsage},
 		{"card", "code|codes|printed|lost|found|… NUMBER", "codes and the life of a card", modeTool, runCard, cardUsage},
 		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal, terminalUsage},
 		{"contract", "list|suspend|resume|end …", "find, stop or end a contract", modeTool, runContract, contractUsage},
@@ -50,7 +50,8 @@ func commands() []command {
 const (
 	keyringUsage = `
   keyring init --keyring-file FILE
-  keyring rotate alias|phone|printed|quote|token [--overlap 720h] --keyring-file FILE|--data DIR
+  keyring add personal --keyring-file FILE|--data DIR     for a file from before members' personal data
+  keyring rotate alias|phone|printed|quote|token|personal [--overlap 720h] --keyring-file FILE|--data DIR
 `
 	cardUsage = `
   card code NUMBER [--slot 0|1]                 the code that the card's phone would show now

@@ -23,6 +23,8 @@ import (
 	"unioncard/api"
 	"unioncard/card"
 	"unioncard/card/feed"
+	"unioncard/card/member"
+	"unioncard/card/personal"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
@@ -56,6 +58,8 @@ type node struct {
 	contracts *signing.Contracts
 	impacts   *signing.Impacts // finds what floors would leave below
 	listing   *listing
+	vault     *personal.Vault
+	members   *member.Store
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
 	admin     *http.Server
@@ -139,6 +143,11 @@ func (n *node) build(ctx context.Context) error {
 	})
 	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{InFlight: n.committer.InFlight, Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
+	vault, err := openVault(ctx, n.pool, n.cfg, n.keyring, clock)
+	if err != nil {
+		return fmt.Errorf("personal data: %w", err)
+	}
+	n.vault, n.members = vault, newMembers(n.pool, vault, clock)
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	people, err := n.people(clock)
 	if err != nil {
@@ -235,6 +244,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"floor impacts", n.impacts.Run},
 		{"event chain", n.newChainer().Run},
 		{"keyring", n.reloadKeys},
+		{"keys of personal data", n.vault.Run},
 		{"journal", n.journal.Run},
 		{"terminal signs", n.fleet.Run},
 		{"directory", n.listing.run},

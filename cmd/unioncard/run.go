@@ -153,6 +153,11 @@ func newPool(ctx context.Context, dsn string) (*pgxpool.Pool, error) {
 // dead, so that is refused.
 func ownKeyring(ctx context.Context, pool *pgxpool.Pool, file string) (*card.Keyring, error) {
 	k, err := card.LoadKeyring(file)
+	if err == nil && !k.Has(card.RingPersonal) { // from before members' personal data
+		if err = k.Add(card.RingPersonal, time.Now(), nil); err == nil {
+			err = k.Save(file)
+		}
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}
@@ -226,6 +231,15 @@ func runKeyring(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		return k.Save(cfg.KeyringFile)
+	case action == "add" && len(cfg.Args) == 1:
+		k, err := card.LoadKeyring(cfg.KeyringFile)
+		if err != nil {
+			return err
+		}
+		if err := k.Add(card.Ring(cfg.Args[0]), time.Now(), nil); err != nil {
+			return err
+		}
+		return k.Save(cfg.KeyringFile)
 	case action == "rotate" && len(cfg.Args) == 1:
 		overlap, err := time.ParseDuration(own["overlap"])
 		if err != nil || overlap < 0 {
@@ -243,7 +257,7 @@ func runKeyring(ctx context.Context, p *program, args []string) error {
 		}
 		return k.Save(cfg.KeyringFile)
 	}
-	return fmt.Errorf("keyring init, or keyring rotate RING with one of %v", card.Rings())
+	return fmt.Errorf("keyring init, or keyring rotate RING, or keyring add RING, with one of %v", card.Rings())
 }
 
 // refuseOtherPrefix refuses a prefix that is not that of the cards: every one of them
