@@ -64,6 +64,8 @@ func codeRows() []row {
 			"该会员卡已过有效期，不能享受优惠，可按原价结账。", "请会员联系所在工会换卡。", 0}},
 		{is(card.ErrMemberLeft), problem{unprocessable, "member_left", "持卡人已退会",
 			"持卡人已不是工会会员，不能享受优惠，可按原价结账。", "如有疑问，请持卡人联系原所在工会。", 0}},
+		{is(card.ErrCardInactive), problem{unprocessable, "card_inactive", "会员卡还没有激活",
+			"该会员卡还没有激活，不能享受优惠，可按原价结账。", "请会员先激活：用登记的手机号登录“会员码”页面，或联系所在工会；激活后马上可用。", 0}},
 		{is(card.ErrGuessBlocked), problem{tooMany, "guess_blocked", "错误次数过多",
 			"错误的会员码过多，本终端暂时不能核验，请稍后再试。",
 			"按 Retry-After 等待；若并非误扫，请联系签约的帮扶中心。", time.Minute}},

@@ -18,9 +18,10 @@ const (
 	StatusLost      Status = 3
 	StatusCancelled Status = 4
 	StatusLeft      Status = 5 // the member left the union
+	StatusInactive  Status = 6 // issued, not yet activated
 )
 
-var statusNames = [...]string{"none", "active", "suspended", "lost", "cancelled", "left"}
+var statusNames = [...]string{"none", "active", "suspended", "lost", "cancelled", "left", "inactive"}
 
 func (s Status) String() string {
 	if int(s) < len(statusNames) {
@@ -30,7 +31,9 @@ func (s Status) String() string {
 }
 
 // Live reports whether a card of this status is its member's one live card.
-func (s Status) Live() bool { return s == StatusActive || s == StatusSuspended || s == StatusLost }
+func (s Status) Live() bool {
+	return s == StatusActive || s == StatusSuspended || s == StatusLost || s == StatusInactive
+}
 
 // Why a card earns nothing. A till is told so only after the code was proved.
 var (
@@ -39,6 +42,7 @@ var (
 	ErrCardCancelled = errors.New("card: cancelled")
 	ErrCardExpired   = errors.New("card: expired")
 	ErrMemberLeft    = errors.New("card: the member left the union")
+	ErrCardInactive  = errors.New("card: not yet activated")
 )
 
 // Err is nil for an active card, else why it earns nothing. A card that does not
@@ -55,6 +59,8 @@ func (s Status) Err() error {
 		return ErrCardCancelled
 	case StatusLeft:
 		return ErrMemberLeft
+	case StatusInactive:
+		return ErrCardInactive
 	}
 	return ErrCodeInvalid
 }
@@ -64,7 +70,9 @@ type Action string
 
 // The actions.
 const (
-	ActionIssue      Action = "issue"
+	ActionIssue      Action = "issue"   // active at once
+	ActionPrepare    Action = "prepare" // to be activated
+	ActionActivate   Action = "activate"
 	ActionSuspend    Action = "suspend"
 	ActionResume     Action = "resume"
 	ActionReportLost Action = "report_lost"
@@ -82,24 +90,30 @@ type move struct {
 }
 
 // moves is the whole state machine of a card. Cancelled and left are final; a
-// member who comes back gets a new card. A card lost while suspended is found,
-// or replaced, suspended: see store.go.
+// member who comes back gets a new card. A card lost while suspended or inactive
+// is so again when it is found or replaced: see store.go.
 var moves = [...]move{
 	{StatusNone, ActionIssue, StatusActive},
+	{StatusNone, ActionPrepare, StatusInactive},
+	{StatusInactive, ActionActivate, StatusActive},
 	{StatusActive, ActionSuspend, StatusSuspended},
 	{StatusSuspended, ActionResume, StatusActive},
 	{StatusActive, ActionReportLost, StatusLost},
 	{StatusSuspended, ActionReportLost, StatusLost},
+	{StatusInactive, ActionReportLost, StatusLost},
 	{StatusLost, ActionFound, StatusActive},
 	{StatusActive, ActionReplace, StatusActive},
 	{StatusSuspended, ActionReplace, StatusSuspended},
 	{StatusLost, ActionReplace, StatusActive},
+	{StatusInactive, ActionReplace, StatusInactive},
 	{StatusActive, ActionCancel, StatusCancelled},
 	{StatusSuspended, ActionCancel, StatusCancelled},
 	{StatusLost, ActionCancel, StatusCancelled},
+	{StatusInactive, ActionCancel, StatusCancelled},
 	{StatusActive, ActionLeave, StatusLeft},
 	{StatusSuspended, ActionLeave, StatusLeft},
 	{StatusLost, ActionLeave, StatusLeft},
+	{StatusInactive, ActionLeave, StatusLeft},
 }
 
 // Next is the status after an action, or a *MoveError.
@@ -120,7 +134,7 @@ type MoveError struct {
 }
 
 func (e *MoveError) Error() string {
-	if e.From == StatusNone && e.Action != ActionIssue {
+	if e.From == StatusNone && e.Action != ActionIssue && e.Action != ActionPrepare {
 		return fmt.Sprintf("card: can't %s: there is no such card", e.Action)
 	}
 	return fmt.Sprintf("card: can't %s a card that is %s", e.Action, e.From)

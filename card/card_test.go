@@ -10,8 +10,8 @@ import (
 
 func TestMoves(t *testing.T) {
 	t.Parallel()
-	statuses := []Status{StatusNone, StatusActive, StatusSuspended, StatusLost, StatusCancelled, StatusLeft}
-	actions := []Action{ActionIssue, ActionSuspend, ActionResume, ActionReportLost, ActionFound, ActionReplace, ActionCancel, ActionLeave}
+	statuses := []Status{StatusNone, StatusActive, StatusSuspended, StatusLost, StatusCancelled, StatusLeft, StatusInactive}
+	actions := []Action{ActionIssue, ActionPrepare, ActionActivate, ActionSuspend, ActionResume, ActionReportLost, ActionFound, ActionReplace, ActionCancel, ActionLeave}
 	got := make(map[Status]map[Action]Status)
 	for _, s := range statuses {
 		got[s] = make(map[Action]Status)
@@ -27,7 +27,9 @@ func TestMoves(t *testing.T) {
 		}
 	}
 	want := map[Status]map[Action]Status{
-		StatusNone: {ActionIssue: StatusActive},
+		StatusNone: {ActionIssue: StatusActive, ActionPrepare: StatusInactive},
+		StatusInactive: {ActionActivate: StatusActive, ActionReportLost: StatusLost, ActionReplace: StatusInactive,
+			ActionCancel: StatusCancelled, ActionLeave: StatusLeft},
 		StatusActive: {ActionSuspend: StatusSuspended, ActionReportLost: StatusLost, ActionReplace: StatusActive,
 			ActionCancel: StatusCancelled, ActionLeave: StatusLeft},
 		StatusSuspended: {ActionResume: StatusActive, ActionReportLost: StatusLost, ActionReplace: StatusSuspended,
@@ -59,6 +61,7 @@ func TestUsable(t *testing.T) {
 		{StatusLost, before.Add(time.Hour), ErrCardLost},
 		{StatusCancelled, before, ErrCardCancelled},
 		{StatusLeft, before, ErrMemberLeft},
+		{StatusInactive, before, ErrCardInactive},
 		{StatusNone, before, ErrCodeInvalid},
 		{Status(7), before, ErrCodeInvalid},
 	} {

@@ -53,18 +53,21 @@ type Card struct {
 	MemberID int64
 	Number   int64
 	Version  int64
-	// LostWhileSuspended: found or replaced, it is suspended again.
-	LostWhileSuspended bool
+	// LostFrom, of a lost card, is what it goes back to when found or replaced:
+	// StatusSuspended, StatusInactive, or StatusNone for active.
+	LostFrom Status
+	// Batch is the batch that issued it, 0 for none.
+	Batch int64
 }
 
 const cardColumns = `serial, member_id, number, generation, status, class, territory, name_masked,
-	valid_until, version, lost_while_suspended, phone_epoch`
+	valid_until, version, lost_from, phone_epoch, coalesce(batch_id, 0)`
 
 func scanCard(row pgx.CollectableRow) (Card, error) {
 	var c Card
 	var validUntil time.Time
 	err := row.Scan(&c.Serial, &c.MemberID, &c.Number, &c.Generation, &c.Status, &c.Class, &c.Territory,
-		&c.Holder, &validUntil, &c.Version, &c.LostWhileSuspended, &c.PhoneEpoch)
+		&c.Holder, &validUntil, &c.Version, &c.LostFrom, &c.PhoneEpoch, &c.Batch)
 	c.ValidUntil = monthOfDate(validUntil)
 	c.Last4 = uint16(c.Number % 10_000)
 	return c, err
@@ -104,6 +107,25 @@ func (s *Store) ByNumber(ctx context.Context, number int64) (serial int64, err e
 		return 0, fmt.Errorf("card.ByNumber: %w", err)
 	}
 	return serial, nil
+}
+
+// Activate makes an inactive card earn from now on: its member signed in on a
+// phone, or has it in the hand. An active card is left as it is, without a word.
+func (s *Store) Activate(ctx context.Context, by By, serial int64) error {
+	err := inTx(ctx, s.db, func(tx pgx.Tx) error { return s.ActivateTx(ctx, tx, by, serial) })
+	if err != nil {
+		return fmt.Errorf("card.activate: %w", err)
+	}
+	return nil
+}
+
+// ActivateTx is Activate in the caller's transaction.
+func (s *Store) ActivateTx(ctx context.Context, tx pgx.Tx, by By, serial int64) error {
+	c, err := lockTx(ctx, tx, serial, ActionActivate)
+	if err != nil || c.Status == StatusActive {
+		return err
+	}
+	return s.moveTx(ctx, tx, by, &c, ActionActivate)
 }
 
 // Suspend stops an active card. The card's row lock protects it, as all of the
@@ -189,17 +211,13 @@ func (s *Store) moveTx(ctx context.Context, tx pgx.Tx, by By, c *Card, action Ac
 		return err
 	}
 	before := c.state()
-	wasSuspended := c.Status == StatusSuspended || c.LostWhileSuspended
-	switch action {
-	case ActionReportLost:
-		c.LostWhileSuspended = wasSuspended
-	case ActionFound, ActionReplace:
-		if wasSuspended {
-			next = StatusSuspended
-		}
-		c.LostWhileSuspended = false
-	default:
-		c.LostWhileSuspended = false
+	from := c.LostFrom
+	c.LostFrom = StatusNone
+	switch {
+	case action == ActionReportLost && c.Status != StatusActive:
+		c.LostFrom = c.Status
+	case (action == ActionFound || action == ActionReplace) && from != StatusNone:
+		next = from
 	}
 	c.Status = next
 	if action == ActionReplace {
@@ -213,11 +231,19 @@ func (s *Store) moveTx(ctx context.Context, tx pgx.Tx, by By, c *Card, action Ac
 			return fmt.Errorf("live card: %w", err)
 		}
 	}
-	err = tx.QueryRow(ctx, `UPDATE cards SET status = $2, generation = $3, number = $4,
-		lost_while_suspended = $5, version = version + 1 WHERE serial = $1 RETURNING version`,
-		c.Serial, c.Status, c.Generation, c.Number, c.LostWhileSuspended).Scan(&c.Version)
+	// New plastic is to be printed and handed out again.
+	err = tx.QueryRow(ctx, `UPDATE cards SET status = $2, generation = $3, number = $4, lost_from = $5, version = version + 1,
+		activated_at = CASE WHEN $6 THEN clock_timestamp() ELSE activated_at END,
+		print_file = CASE WHEN $7 THEN NULL ELSE print_file END
+		WHERE serial = $1 RETURNING version`,
+		c.Serial, c.Status, c.Generation, c.Number, c.LostFrom, action == ActionActivate, action == ActionReplace).Scan(&c.Version)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
+	}
+	if action == ActionActivate {
+		if err := countOn(ctx, tx, `activated`, []int64{c.Serial}); err != nil {
+			return err
+		}
 	}
 	return record(ctx, tx, by, action, c, before)
 }

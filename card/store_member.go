@@ -52,6 +52,9 @@ func (s *Store) Enroll(ctx context.Context, by By, m NewMember) (memberID int64,
 func (s *Store) Issue(ctx context.Context, by By, memberID int64, validUntil Month) (Card, error) {
 	var c Card
 	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil { // the card's territory follows from the tree
+			return err
+		}
 		c = Card{MemberID: memberID, Version: 1, Entry: Entry{Status: StatusActive, Generation: 1, ValidUntil: validUntil}}
 		var status int
 		err := tx.QueryRow(ctx, `SELECT m.status, m.class, m.name_masked, u.territory, nextval('card_serial')

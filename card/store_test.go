@@ -222,6 +222,23 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// prepared is a card that is still to be activated.
+func prepared(t *testing.T, tx pgx.Tx, s *card.Store, unionID int64) card.Card {
+	t.Helper()
+	member, err := s.Enroll(t.Context(), by, card.NewMember{UnionID: unionID, Name: "李四"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, skipped, err := s.IssueMany(t.Context(), tx, by, []int64{member}, until, card.StatusInactive); n != 1 || skipped != 0 || err != nil {
+		t.Fatal(n, skipped, err)
+	}
+	c, err := s.Live(t.Context(), member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // Whatever is done in whatever order: the store moves as the table says, a member
 // has at most one live card, every success is one feed row with the card's
 // version and one event, and a refusal leaves nothing.
@@ -238,8 +255,10 @@ func TestStoreFollowsTheTable(t *testing.T) {
 		defer func() { _ = tx.Rollback(ctx) }()
 		s := card.NewStore(tx, card.StoreOptions{})
 		c := issued(t, s, unionID)
-		status, version := card.StatusActive, int64(1)
-		suspended := false
+		status, version, lostFrom := card.StatusActive, int64(1), card.StatusNone
+		if rapid.Bool().Draw(rt, "prepared") {
+			c, status = prepared(t, tx, s, unionID), card.StatusInactive
+		}
 		actions := map[card.Action]func() error{
 			card.ActionSuspend:    func() error { return s.Suspend(ctx, by, c.Serial) },
 			card.ActionResume:     func() error { return s.Resume(ctx, by, c.Serial) },
@@ -247,21 +266,30 @@ func TestStoreFollowsTheTable(t *testing.T) {
 			card.ActionFound:      func() error { return s.Found(ctx, by, c.Serial) },
 			card.ActionReplace:    func() error { return errOf(s.Replace(ctx, by, c.Serial)) },
 			card.ActionCancel:     func() error { return s.Cancel(ctx, by, c.Serial) },
+			card.ActionActivate:   func() error { return s.Activate(ctx, by, c.Serial) },
 		}
-		names := []card.Action{card.ActionSuspend, card.ActionResume, card.ActionReportLost, card.ActionFound, card.ActionReplace, card.ActionCancel}
+		names := []card.Action{card.ActionSuspend, card.ActionResume, card.ActionReportLost, card.ActionFound, card.ActionReplace, card.ActionCancel, card.ActionActivate}
 		for range rapid.IntRange(1, 8).Draw(rt, "n") {
 			action := rapid.SampledFrom(names).Draw(rt, "action")
 			rows, events := counted(t, tx, c.Serial)
 			next, wantErr := status.Next(action)
 			err := actions[action]()
+			if action == card.ActionActivate && status == card.StatusActive {
+				if err != nil {
+					rt.Fatalf("activating twice: %v", err)
+				}
+				continue
+			}
 			if (err == nil) != (wantErr == nil) {
 				rt.Fatalf("%s of %s: %v, want %v", action, status, err, wantErr)
 			}
 			grown := int64(0)
 			if err == nil {
-				suspended = action == card.ActionSuspend || suspended && action != card.ActionResume
-				if suspended && next == card.StatusActive {
-					next = card.StatusSuspended
+				switch {
+				case action == card.ActionReportLost && status != card.StatusActive:
+					lostFrom = status
+				case status == card.StatusLost && lostFrom != card.StatusNone && next.Live():
+					next, lostFrom = lostFrom, card.StatusNone
 				}
 				status, grown = next, 1
 				version++

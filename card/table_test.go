@@ -12,7 +12,7 @@ import (
 
 func drawEntry(t *rapid.T) Entry {
 	return Entry{
-		Status:     Status(rapid.IntRange(0, 5).Draw(t, "status")),
+		Status:     Status(rapid.IntRange(0, 6).Draw(t, "status")),
 		Generation: uint16(rapid.IntRange(0, MaxGeneration).Draw(t, "generation")),
 		Class:      uint8(rapid.IntRange(0, 7).Draw(t, "class")),
 		Last4:      uint16(rapid.IntRange(0, 9999).Draw(t, "last4")),

@@ -349,7 +349,7 @@ func membersOf(ctx context.Context, tx pgx.Tx, below []merchant.ImpactRow) (map[
 	if len(offices) == 0 {
 		return seen, nil
 	}
-	rows, err := tx.Query(ctx, `WITH t AS (SELECT territory, count(*) AS n FROM cards WHERE status IN (1, 2, 3) GROUP BY territory)
+	rows, err := tx.Query(ctx, `WITH t AS (SELECT territory, count(*) AS n FROM cards WHERE status IN (1, 2, 3, 6) GROUP BY territory)
 		SELECT o.id, sum(t.n)::bigint FROM unions o JOIN unions u ON starts_with(u.path, o.path) JOIN t ON t.territory = u.division
 		WHERE o.id = ANY ($1) GROUP BY o.id`, offices)
 	if err != nil {

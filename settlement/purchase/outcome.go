@@ -27,6 +27,7 @@ var outcomes = [...]struct {
 	{card.ErrCardCancelled, "card_cancelled"},
 	{card.ErrCardExpired, "card_expired"},
 	{card.ErrMemberLeft, "member_left"},
+	{card.ErrCardInactive, "card_inactive"},
 	{merchant.ErrTerminalSuspended, "terminal_suspended"},
 	{merchant.ErrNoContract, "no_contract"},
 	{merchant.ErrContractSuspended, "contract_suspended"},
