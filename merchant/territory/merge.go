@@ -98,8 +98,7 @@ func (s *Store) Kind() signing.Kind {
 			if err != nil {
 				return inForm(err, "into", "into")
 			}
-			lost, _, err := s.shift(ctx, tx, m)
-			return errors.Join(err, blocked(lost))
+			return s.check(ctx, tx, m)
 		},
 		Apply: func(ctx context.Context, tx pgx.Tx, by merchant.By, p *signing.Proposal) error {
 			from, into, err := ends(p.Object, p.Payload)
@@ -122,14 +121,13 @@ func (s *Store) mergeTx(ctx context.Context, tx pgx.Tx, by merchant.By, from, in
 	if err := union.Close(ctx, tx); err != nil {
 		return err
 	}
-	lost, _, err := s.shift(ctx, tx, m)
-	if err := errors.Join(err, blocked(lost)); err != nil {
+	if err := s.check(ctx, tx, m); err != nil {
 		return err
 	}
 	if m, err = union.Merge(ctx, tx, from, into); err != nil {
 		return inForm(err, "into", "into")
 	}
-	moved, err := moveAll(ctx, tx, by, m)
+	moved, err := moveAll(ctx, tx, by, m, s.now())
 	if err != nil {
 		return err
 	}
@@ -139,6 +137,18 @@ func (s *Store) mergeTx(ctx context.Context, tx pgx.Tx, by merchant.By, from, in
 		}
 	}
 	return s.recordMerger(ctx, tx, by, m, moved)
+}
+
+// check refuses a merger that the rules of the tree allow.
+func (s *Store) check(ctx context.Context, tx pgx.Tx, m *union.Merger) error {
+	if err := checkUnfinished(ctx, tx, m.From.ID); err != nil {
+		return err
+	}
+	lost, _, err := s.shift(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	return blocked(lost)
 }
 
 // recordMerger writes what a merger did, for both unions' histories.

@@ -3,6 +3,7 @@ package territory
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -46,6 +47,16 @@ func moves() []move {
 		{what: "members", columns: []string{"members.union_id"},
 			sql: `WITH n AS (UPDATE members SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
 				handover("member") + counted},
+		// A transfer between the two has come about; others are the successor's.
+		{what: "transfers", columns: []string{"member_transfers.from_union", "member_transfers.to_union"},
+			sql: `WITH v AS (UPDATE member_transfers SET state = 'void', decided_by = @actor, decided_at = @now, answer = @reason
+					WHERE state = 'requested' AND from_union IN (@from, @into) AND to_union IN (@from, @into)),
+				n AS (UPDATE member_transfers SET from_union = CASE from_union WHEN @from THEN @into ELSE from_union END,
+						to_union = CASE to_union WHEN @from THEN @into ELSE to_union END
+					WHERE state = 'requested' AND @from IN (from_union, to_union) AND NOT @into IN (from_union, to_union) RETURNING id)` + counted},
+		{what: "batches", columns: []string{"batches.union_id"},
+			sql: `WITH n AS (UPDATE batches SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
+				handover("batch") + counted},
 		{what: "cards", columns: []string{"cards.territory"},
 			sql: `WITH n AS (UPDATE cards c SET territory = @to_code, version = c.version + 1 FROM members m
 				WHERE m.id = c.member_id AND m.union_id = ANY (@homes) AND c.territory <> @to_code RETURNING c.serial AS id, c.version), ` +
@@ -86,13 +97,39 @@ func moves() []move {
 func history() []string {
 	return []string{
 		"event_scopes.object_union", "event_scopes.actor_union", // an event is whose it was
-		"purchase_days.office_id", // but for open days, see Options.HandOver
-		"impact_rows.office_id",   // as it was found
+		"purchase_days.office_id",                           // but for open days, see Options.HandOver
+		"impact_rows.office_id",                             // as it was found
+		"cards.batch_territory", "batch_progress.territory", // where a batch issued its cards
 		"union_names.union_id", "union_mergers.union_id", "union_mergers.into_id",
 		"union_mergers.from_territory", "union_mergers.into_territory",
 		// The tree itself: union.Merge.
 		"unions.parent_id", "unions.merged_into", "unions.territory", "unions.division",
 	}
+}
+
+// unfinished is work of the union merged that would mean something else under its
+// successor, and has to be brought to an end first: a batch would take in the
+// successor's members too.
+func unfinished() []struct{ sql, sentence string } {
+	return []struct{ sql, sentence string }{
+		{`SELECT count(*) FROM batches WHERE union_id = $1 AND status IN (1, 2)`,
+			"被并工会还有 %d 个发卡批次没有办完。请先办完或关闭这些批次，再来合并。"},
+	}
+}
+
+// checkUnfinished refuses a merger while there is such work.
+func checkUnfinished(ctx context.Context, db merchant.DB, from int64) error {
+	var bad merchant.FieldErrors
+	for _, u := range unfinished() {
+		var n int64
+		if err := db.QueryRow(ctx, u.sql, from).Scan(&n); err != nil {
+			return fmt.Errorf("territory: unfinished work: %w", err)
+		}
+		if n > 0 {
+			bad.Add("into", fmt.Sprintf(u.sentence, n))
+		}
+	}
+	return bad.Err()
 }
 
 // lockMerchants takes the row locks of every merchant that something of is moved,
@@ -103,7 +140,7 @@ const lockMerchants = `SELECT id FROM merchants WHERE office_id = @from
 
 // moveAll moves everything that belongs to m.From to m.Into and returns how many
 // rows of which sort. The tree has been changed before.
-func moveAll(ctx context.Context, tx pgx.Tx, by merchant.By, m *union.Merger) (map[string]int64, error) {
+func moveAll(ctx context.Context, tx pgx.Tx, by merchant.By, m *union.Merger, at time.Time) (map[string]int64, error) {
 	homes := []int64{m.From.ID, m.Into.ID}
 	for _, b := range m.Below {
 		if b.FromTerritory != b.ToTerritory {
@@ -112,7 +149,7 @@ func moveAll(ctx context.Context, tx pgx.Tx, by merchant.By, m *union.Merger) (m
 	}
 	division := m.From.Division != 0
 	args := pgx.NamedArgs{"from": m.From.ID, "into": m.Into.ID, "from_code": m.From.Territory, "to_code": m.Into.Territory,
-		"homes": homes, "actor": by.Actor, "reason": by.Reason, "division": division}
+		"homes": homes, "actor": by.Actor, "reason": by.Reason, "division": division, "now": at}
 	if _, err := tx.Exec(ctx, lockMerchants, args); err != nil {
 		return nil, fmt.Errorf("territory: lock merchants: %w", err)
 	}

@@ -60,7 +60,7 @@ func (s *Store) settleOne(ctx context.Context, tx pgx.Tx) (found bool, err error
 	}
 	m.From.ID, m.From.Division = from, was.Division
 	m.Into.ID, m.Into.Territory = now.ID, now.Territory
-	rest, err := moveAll(ctx, tx, by, &m)
+	rest, err := moveAll(ctx, tx, by, &m, s.now())
 	if err != nil {
 		return false, err
 	}
