@@ -11,6 +11,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/open"
 	"unioncard/api/page"
+	"unioncard/api/phone"
 	"unioncard/api/portal"
 	tillpage "unioncard/api/till"
 	"unioncard/card/union/staff"
@@ -23,8 +24,10 @@ type People struct {
 	Open    *open.Handlers // the public directory
 	Portal  *portal.Handlers
 	Till    *tillpage.Handlers // the till in the browser
-	Pages   *page.Renderer
-	Assets  *page.Assets
+	// PhonePage is the member's page; what it asks for is answered elsewhere.
+	PhonePage *phone.Page
+	Pages     *page.Renderer
+	Assets    *page.Assets
 	// Session returns who is signed in with a session's token, as the database
 	// has the account now; staff.ErrNoSession for one that is unknown or over.
 	Session func(ctx context.Context, token string) (*staff.Account, error)

@@ -6,6 +6,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/api/phone"
 	"unioncard/card/union/staff"
 )
 
@@ -48,6 +49,13 @@ func (s *server) peopleRoutes() []route {
 		s.publicGet("/open/v1/trades", o.Trades),
 		s.publicGet("/open/v1/divisions", o.Divisions),
 		s.publicGet("/open/openapi.yaml", o.OpenAPI),
+
+		s.publicGet(phone.PagePath, p.PhonePage.Home),
+		s.publicGet("/m/sw.js", p.PhonePage.Worker),
+		s.publicGet("/m/manifest.webmanifest", p.PhonePage.Manifest),
+		s.publicGet("/m/icon-192.png", p.PhonePage.Icon),
+		s.publicGet("/m/icon-512.png", p.PhonePage.Icon),
+		s.publicGet("/m/icon-maskable.png", p.PhonePage.Icon),
 
 		s.publicGet("/till", p.Till.Page),
 		s.publicGet("/till/sw.js", p.Till.Worker),

@@ -8,6 +8,7 @@ import (
 	"unioncard/api"
 	"unioncard/api/console"
 	"unioncard/api/page"
+	phonepage "unioncard/api/phone"
 	"unioncard/api/portal"
 	"unioncard/api/till"
 	"unioncard/merchant"
@@ -41,6 +42,10 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock), []signing.Kind{taking.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
+	phonePage, err := phonepage.NewPage(pages, assets)
+	if err != nil {
+		return nil, err
+	}
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
@@ -49,12 +54,13 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 			Reports: report.NewStore(n.pool, clock), Signs: n.listing.signs,
 			Clock: clock, Logger: n.log,
 		}),
-		Open:    n.openPages(pages, clock),
-		Portal:  portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
-		Till:    till.New(till.Options{Pages: pages, Assets: assets}),
-		Pages:   pages,
-		Assets:  assets,
-		Session: n.accounts.BySession,
+		PhonePage: phonePage,
+		Open:      n.openPages(pages, clock),
+		Portal:    portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
+		Till:      till.New(till.Options{Pages: pages, Assets: assets}),
+		Pages:     pages,
+		Assets:    assets,
+		Session:   n.accounts.BySession,
 		Locate: func(ctx context.Context, kind string, id int64) (string, error) {
 			return merchant.Locate(ctx, n.pool, kind, id)
 		},
