@@ -141,7 +141,7 @@ func (s *Store) Register(ctx context.Context, by card.By, unionID int64, p perso
 	if p, err = check(p, s.today()); err != nil {
 		return 0, err
 	}
-	err = s.write(ctx, p, 0, func(tx pgx.Tx) error {
+	err = s.write(ctx, &p, 0, func(tx pgx.Tx) error {
 		if _, err := takesMembers(ctx, tx, unionID); err != nil {
 			return err
 		}
@@ -210,8 +210,8 @@ func (s *Store) free(ctx context.Context, db card.DB, p personal.Person, member 
 
 // write runs fn in a transaction, again if the index key has been replaced
 // meanwhile, and turns a broken unique index into a *TakenError: somebody else was
-// quicker by a moment.
-func (s *Store) write(ctx context.Context, p personal.Person, member int64, fn func(pgx.Tx) error) error {
+// quicker by a moment. p is the person as fn last wrote it.
+func (s *Store) write(ctx context.Context, p *personal.Person, member int64, fn func(pgx.Tx) error) error {
 	const attempts = 3
 	var err error
 	for range attempts {
@@ -226,7 +226,7 @@ func (s *Store) write(ctx context.Context, p personal.Person, member int64, fn f
 	if !ok || pg.ConstraintName != "members_id_hash" && pg.ConstraintName != "members_phone_hash" {
 		return err
 	}
-	if taken := s.free(ctx, s.db, p, member); taken != nil {
+	if taken := s.free(ctx, s.db, *p, member); taken != nil {
 		return taken
 	}
 	// The other one has gone again: whoever asks may try once more.
