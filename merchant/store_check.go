@@ -58,16 +58,7 @@ func (s *Store) CheckTerms(ctx context.Context, contractID int64, doc []byte, ef
 		if err != nil {
 			return err
 		}
-		if c.Status == ContractEnded {
-			return &MoveError{Object: contractObject(c.ID), From: string(c.Status), Action: "publish"}
-		}
-		if len(p.doc.Offers) == 0 {
-			return errNoOffers
-		}
-		if err := checkCategories(ctx, tx, p.doc); err != nil {
-			return err
-		}
-		versions, err := readVersions(ctx, tx, c.ID)
+		versions, err := publishable(ctx, tx, c, p)
 		if err != nil {
 			return err
 		}

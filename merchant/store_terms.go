@@ -73,16 +73,7 @@ func (s *Store) PublishTerms(ctx context.Context, by By, contractID int64, doc [
 		if err != nil {
 			return err
 		}
-		if c.Status == ContractEnded {
-			return &MoveError{Object: contractObject(c.ID), From: string(c.Status), Action: "publish"}
-		}
-		if len(p.doc.Offers) == 0 {
-			return errNoOffers
-		}
-		if err := checkCategories(ctx, tx, p.doc); err != nil {
-			return err
-		}
-		versions, err := readVersions(ctx, tx, c.ID)
+		versions, err := publishable(ctx, tx, c, p)
 		if err != nil {
 			return err
 		}
@@ -165,6 +156,20 @@ func recordVersion(ctx context.Context, tx pgx.Tx, by By, c *Contract, out *Publ
 	return record(ctx, tx, by, "contract.publish", contractObject(c.ID), nil, map[string]any{
 		"version": out.Version, "effective": out.Effective, "sha256": hex.EncodeToString(out.SHA256[:]), "below": below,
 	}, c.changed())
+}
+
+// publishable reads the versions that p would follow, if p can be published at all.
+func publishable(ctx context.Context, tx pgx.Tx, c *Contract, p *parsed) ([]version, error) {
+	if c.Status == ContractEnded {
+		return nil, &MoveError{Object: contractObject(c.ID), From: string(c.Status), Action: "publish"}
+	}
+	if len(p.doc.Offers) == 0 {
+		return nil, errNoOffers
+	}
+	if err := checkCategories(ctx, tx, p.doc); err != nil {
+		return nil, err
+	}
+	return readVersions(ctx, tx, c.ID)
 }
 
 // readVersions reads the published versions of a contract's Terms in time order.

@@ -107,6 +107,14 @@ func (o *office) sign(contract int64) error {
 	return o.contracts.Sign(o.ctx, o.maker, contract, s.Agreement.Code(), o.scan())
 }
 
+// signed takes terms through approval to the stamped scan, as far as publishing.
+func (o *office) signed(contract int64, doc *terms.Terms) {
+	o.t.Helper()
+	o.write(contract, doc)
+	o.approve(contract, time.Time{})
+	o.must(o.sign(contract))
+}
+
 func (o *office) stage(contract int64) merchant.Stage {
 	o.t.Helper()
 	s, err := o.contracts.Standing(o.ctx, contract)
@@ -188,9 +196,7 @@ func TestAmendment(t *testing.T) {
 // inForce takes a contract all the way with Terms.
 func (o *office) inForce(contract int64, doc *terms.Terms) {
 	o.t.Helper()
-	o.write(contract, doc)
-	o.approve(contract, time.Time{})
-	o.must(o.sign(contract))
+	o.signed(contract, doc)
 	_, err := o.contracts.Publish(o.ctx, o.maker, contract)
 	o.must(err)
 }
@@ -229,9 +235,7 @@ func TestBelowTheFloor(t *testing.T) {
 		t.Errorf("approved: %v", err)
 	}
 	o.must(o.proposals.Decide(o.ctx, o.checker, p, false, "低于新底线"))
-	o.write(id, percent(8500))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
+	o.signed(id, percent(8500))
 	o.clock.set(noon.Add(2 * time.Hour))
 	o.floor(8000, 30)
 	if _, err := o.contracts.Publish(o.ctx, o.maker, id); !errors.As(err, &below) {

@@ -17,9 +17,7 @@ func TestPublishOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	id := o.contract(false)
-	o.write(id, percent(8800))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
+	o.signed(id, percent(8800))
 	errs := make([]error, 6)
 	var wg sync.WaitGroup
 	for i := range errs {
@@ -52,9 +50,7 @@ func TestPublishWhileTheFloorRises(t *testing.T) {
 			t.Parallel()
 			o := newOffice(t)
 			id := o.contract(false)
-			o.write(id, percent(9000))
-			o.approve(id, time.Time{})
-			o.must(o.sign(id))
+			o.signed(id, percent(9000))
 			var wg sync.WaitGroup
 			var published, raised error
 			wg.Add(2)
@@ -86,9 +82,7 @@ func TestDeathBetweenSteps(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	id := o.contract(false)
-	o.write(id, percent(8800))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
+	o.signed(id, percent(8800))
 	tx, err := o.db.Begin(o.ctx)
 	o.must(err)
 	dying := signing.NewContracts(tx, o.clock.Now, signing.New(tx, signing.Options{Clock: o.clock.Now, Kinds: signing.Kinds(o.clock.Now)}), o.files)
@@ -109,9 +103,7 @@ func TestPublishWhileTheDaysAreEdited(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	id := o.contract(true)
-	o.write(id, percent(8800))
-	o.approve(id, time.Time{})
-	o.must(o.sign(id))
+	o.signed(id, percent(8800))
 	c, err := o.merchants.Contract(o.ctx, id)
 	o.must(err)
 	var once sync.Once
