@@ -124,27 +124,37 @@ export class App {
     this.asking = false;
     this.me = me;
     this.where = me.enrolled;
-    this.face = { member: me.member, card: me.card, why: me.why || "" };
+    // The whole number is not kept: the face does without.
+    this.face = { member: me.member, card: me.card && { ...me.card, number: undefined }, why: me.why || "" };
     await store.write({ face: this.face, clock: this.clock.state() });
-    if (me.enrolled === "this" && this.held) {
-      this.held = await enrolment.touch(this.clock);
-      await this.renew();
-    } else if (me.enrolled === "this") {
-      // Enrolled, but the answer or the database was lost: begin anew.
-      await this.enrol(true);
-    } else {
-      if (this.held) await this.lose(me.enrolled === "other" ? "moved" : "ended");
-      if (me.enrolled === "none" && this.justSignedIn && me.card?.status === "active") await this.enrol(false);
-    }
+    if (this.held) await this.renew(me);
+    // Enrolled, but the answer or the database was lost: begin anew.
+    else if (me.enrolled === "this" && this.usable) await this.enrol(true);
+    else if (me.enrolled === "none" && this.justSignedIn && this.usable) await this.enrol(false);
     this.justSignedIn = false;
     this.push.open();
   }
 
-  async renew() {
+  get usable() {
+    return this.face?.card?.status === "active" && !this.face.card.expired;
+  }
+
+  /** prefix is the deployment's two digits, with which its numbers and codes begin. */
+  get prefix() {
+    return this.face.card.number_masked.slice(0, 2);
+  }
+
+  /** renew keeps the enrolment alive. The service knows which phone a session is on
+   * once it has renewed: after a new sign-in that has to be tried. */
+  async renew(me) {
+    if (!this.usable) return;
     try {
-      this.held = await enrolment.renew(this.service, this.clock);
+      if (me.enrolled === "this") this.held = await enrolment.touch(this.clock);
+      this.held = await enrolment.renew(this.service, this.clock, this.prefix, me.enrolled === "this" ? me.card.epoch : undefined);
+      this.where = "this";
+      this.told = "";
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) await this.lose("ended");
+      if (error instanceof Problem && error.status === 401) await this.lose(me.enrolled === "other" ? "moved" : "ended");
       else if (!error.words) throw error;
     }
   }
@@ -152,7 +162,7 @@ export class App {
   /** enrol makes this phone the one with the codes; what went wrong is thrown. */
   async enrol(takeover) {
     try {
-      this.held = await enrolment.enrol(this.service, this.clock, takeover);
+      this.held = await enrolment.enrol(this.service, this.clock, this.prefix, takeover);
       this.where = "this";
       this.told = "";
       this.slot = { now: 0, used: [0, 0] };

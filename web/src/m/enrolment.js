@@ -17,38 +17,39 @@ const base64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const alone = (work) => (navigator.locks ? navigator.locks.request("unioncard-enrolment", work) : work());
 
-/** load gives the kept enrolment: {enrolment, renewal, device, keys, renewed, contact};
- * moments in ms of the service's time. */
+/** load gives the kept enrolment: {enrolment, renewal, device, epoch, keys, renewed,
+ * contact}; moments in ms of the service's time. */
 export const load = () => read("enrolment");
 
 /** enrol makes this phone the one that shows the codes. Problem enrolled_elsewhere
  * if another one does and takeover is false. */
-export function enrol(service, clock, takeover) {
+export function enrol(service, clock, prefix, takeover) {
   return alone(async () => {
     const device = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
     const spki = await crypto.subtle.exportKey("spki", device.publicKey);
     const answer = await service.post("enrol", { device_key: base64(spki), takeover });
-    return keep(clock, { enrolment: answer.enrolment, device: device.privateKey }, answer);
+    return keep(clock, prefix, device.privateKey, answer);
   });
 }
 
-/** renew fetches keys if those held are getting old, or `always`. */
-export function renew(service, clock, always) {
+/** renew fetches keys if those held are getting old, or are of another epoch than
+ * the service takes now (any, if none is given). */
+export function renew(service, clock, prefix, epoch) {
   return alone(async () => {
     const held = await load();
-    if (!held || !(always || due(held, clock.now()))) return held;
+    if (!held || (held.epoch === epoch && !due(held, clock.now()))) return held;
     const proof = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, held.device, new TextEncoder().encode(held.renewal));
     const answer = await service.post("keys", { enrolment: held.enrolment, renewal: held.renewal, proof: base64(proof) });
-    return keep(clock, held, answer);
+    return keep(clock, prefix, held.device, answer);
   });
 }
 
-async function keep(clock, held, answer) {
+async function keep(clock, prefix, device, answer) {
   const keys = await Promise.all(
-    answer.keys.map(async (k) => ({ week: k.week, slot: k.slot, head: (answer.prefix || "41") + k.alias, key: await importKey(bytes(k.key)) })),
+    answer.keys.map(async (k) => ({ week: k.week, slot: k.slot, head: prefix + k.alias, key: await importKey(bytes(k.key)) })),
   );
   const now = clock.now();
-  const next = { enrolment: held.enrolment, device: held.device, renewal: answer.renewal, keys, renewed: now, contact: now };
+  const next = { enrolment: answer.enrolment, device, renewal: answer.renewal, epoch: answer.epoch, keys, renewed: now, contact: now };
   await write({ enrolment: next, clock: clock.state() });
   return next;
 }

@@ -13,7 +13,7 @@ const STATUS = {
   lost: ["会员卡已挂失", "会员码和实体卡都停用了，谁也不能再用。找到了可以凭短信验证码解除；找不回来的，请到所在工会补卡。"],
   suspended: ["会员卡已暂停", "这张卡暂时不能享受优惠。请联系所在工会了解原因。"],
   inactive: ["会员卡还没有激活", "重新登录一次即可激活；仍不行请联系所在工会。"],
-  replaced: ["这张卡已经补换", "请重新登录，使用新卡的会员码。"],
+  left: ["会员卡已注销", "您已办理离会，会员卡随之注销。重新入会后会有新卡。"],
   cancelled: ["会员卡已注销", "如有疑问，请联系所在工会。"],
   expired: ["会员卡已过有效期", "请联系所在工会办理续期，续期后会员码自动恢复。"],
 };
@@ -92,9 +92,9 @@ export class Face {
   message() {
     const { app } = this;
     const { face, held, online, signed, where, told } = app;
-    if (face && !face.card) return ["没有可用的会员卡", face.why || "请联系所在工会办理会员卡。"];
-    const status = face?.card?.status;
-    if (status === "lost") return [...STATUS.lost, "找到了，解除挂失", () => (location.hash = "mine")];
+    if (face && !face.card) return STATUS[face.why] || ["还没有会员卡", "工会还没有给您发卡。请联系所在工会办理。", "重新查询", () => app.refresh()];
+    const status = face?.card?.expired ? "expired" : face?.card?.status;
+    if (face?.card?.status === "lost") return [...STATUS.lost, "找到了，解除挂失", () => (location.hash = "mine")];
     if (status && status !== "active") return [...(STATUS[status] || STATUS.suspended), ...(status === "expired" || status === "cancelled" ? [] : ["重新查询", () => app.refresh()])];
     if (told === "moved" || where === "other") {
       return [told ? "会员码已转到另一部手机" : "会员码在另一部手机上",

@@ -1,7 +1,7 @@
 // The holder's own matters: lost and found, other phones, signing out.
 import * as enrolment from "./enrolment.js";
 import { $, ask, busy, say } from "./page.js";
-import { phoneNumber, sendCode, smsCode, Wait } from "./signin.js";
+import { sendCode, smsCode, Wait } from "./signin.js";
 import * as store from "./store.js";
 import { moment, span } from "./words.js";
 import { SKEW_WORTH_SAYING } from "./clock.js";
@@ -21,7 +21,7 @@ export class Mine {
     const { face, held, clock, online, signed } = this.app;
     say($("mine-name"), face?.member?.name || "会员");
     say($("mine-union"), face?.member?.union || "");
-    say($("mine-state"), face?.card ? `卡号 ${face.card.number_masked}` : "");
+    say($("mine-state"), face?.card ? `卡号 ${this.app.me?.card?.number || face.card.number_masked}` : "");
     const lost = face?.card?.status === "lost";
     $("lost").hidden = lost || !face?.card;
     $("found-form").hidden = !lost;
@@ -57,13 +57,9 @@ export class Mine {
   }
 
   async foundCode() {
-    const phone = phoneNumber($("found-phone").value);
-    if (!phone) {
-      say($("found-wrong"), "请填写 11 位手机号。");
-      return $("found-phone").focus();
-    }
-    await sendCode(this.app.service, phone, this.wait);
-    say($("found-sent"), "验证码已发送（如果号码与登记的一致），请填写短信里的数字。");
+    // Signed in: the service knows the number.
+    await sendCode(this.app.service, undefined, this.wait);
+    say($("found-sent"), "验证码已发往您登记的手机号，请填写短信里的数字。");
     $("found-code").focus();
   }
 
@@ -76,7 +72,7 @@ export class Mine {
     }
     await busy($("found-send"), $("found-wrong"), async () => {
       await this.app.service.post("found", { code });
-      $("found-code").value = $("found-phone").value = "";
+      $("found-code").value = "";
       await this.app.refresh();
       $("title").focus();
     });

@@ -22,7 +22,7 @@ export class Used {
     // A purchase that was only found in the list does not tell its slot: then the
     // one shown has to do. Switching once too often costs nothing.
     const slot = purchase.slot ?? this.app.slot.now;
-    const byPhone = this.app.held && (slot === 0 || slot === 1);
+    const byPhone = this.app.held && (purchase.code ?? "phone") === "phone";
     if (byPhone) await this.app.use(slot, stepOf(at));
     $("used-outlet").textContent = purchase.outlet === purchase.merchant || !purchase.merchant ? purchase.outlet : `${purchase.outlet}（${purchase.merchant}）`;
     $("used-amount").textContent = yuan(purchase.amount_fen);
