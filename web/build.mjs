@@ -15,17 +15,18 @@ const next = path.join(root, `.dist-${process.pid}`);
 const dist = path.join(root, "dist");
 
 /** entries are what a page may ask for by name; the rest are chunks of them. */
-const entries = ["console.js", "console.css", "open.js", "open.css"];
+const entries = ["console.js", "console.css", "open.js", "open.css", "till.js", "till.css", "till-sw.js"];
+/** alone are entries in one file each, without chunks: over a slow line each further
+ * file costs a round trip, and a service worker has no imports. */
+const alone = ["phone.js", "phone.css", "phone-sw.js"];
 
 try {
   await rm(next, { recursive: true, force: true });
-  const result = await build({
+  const common = {
     absWorkingDir: root,
-    entryPoints: entries.map((name) => `src/${name}`),
     outdir: next,
     bundle: true,
     minify: true,
-    splitting: true,
     format: "esm",
     target: ["chrome100", "firefox100", "safari15.4"],
     entryNames: "[name]-[hash]",
@@ -36,15 +37,18 @@ try {
     banner: { js: "/* Bundled libraries under MIT, Apache-2.0, BSD: web/package.json */" },
     metafile: true,
     logLevel: "warning",
-  });
+  };
+  const points = (names) => names.map((name) => `src/${name}`);
+  const built = await Promise.all([build({ ...common, entryPoints: points(entries), splitting: true }), build({ ...common, entryPoints: points(alone) })]);
 
   const manifest = {};
-  for (const [file, output] of Object.entries(result.metafile.outputs)) {
-    if (output.entryPoint && entries.includes(path.basename(output.entryPoint))) {
+  const named = [...entries, ...alone];
+  for (const [file, output] of built.flatMap((result) => Object.entries(result.metafile.outputs))) {
+    if (output.entryPoint && named.includes(path.basename(output.entryPoint))) {
       manifest[path.basename(output.entryPoint)] = path.basename(file);
     }
   }
-  for (const name of entries) {
+  for (const name of named) {
     if (!manifest[name]) throw new Error(`${name} was not built`);
   }
   for (const name of await readdir(next)) {
