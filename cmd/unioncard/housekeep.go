@@ -50,7 +50,9 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			_, err := report.NewStore(n.pool, time.Now).Roll(ctx)
 			return 0, err // every minute, all day: not worth a line in the log
 		}},
+		{"settle member transfers", n.members.SettleTransfers},
 		{"remind of renewals and renegotiations", func(ctx context.Context) (int64, error) { return n.contracts.Remind(ctx, time.Now()) }},
+		{"settle mergers of unions", n.territory.Settle},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},
 		{"delete applications never sent", n.applied.Prune},
 		{"delete uploads that nothing names", func(ctx context.Context) (int64, error) {
@@ -62,6 +64,8 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			return int64(gone), err
 		}},
 		{"prune sign-ins", n.accounts.Prune},
+		{"end phones whose number changed", n.phones.EndDue},
+		{"prune phones", n.phones.Prune},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}
 	for _, c := range chores {

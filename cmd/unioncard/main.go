@@ -38,6 +38,7 @@ func commands() []command {
 		{"migrate", "[flags]", "bring the schema of DATABASE_URL up to date", modeMigrate, runMigrate, ""},
 		{"keyring", "init|add|rotate RING [flags]", "make the master keys, or add a key to one ring", modeTool, runKeyring, keyringUsage},
 		{"card", "code|codes|printed|lost|found|… NUMBER", "codes and the life of a card", modeTool, runCard, cardUsage},
+		{"personal", "status|rewrap|rotate …", "keys of members' personal data", modeTool, runPersonal, personalUsage},
 		{"terminal", "activation-code|suspend|resume|retire …", "terminals and POS servers", modeTool, runTerminal, terminalUsage},
 		{"contract", "list|suspend|resume|end …", "find, stop or end a contract", modeTool, runContract, contractUsage},
 		{"staff", "create|reset|list|roles …", "accounts, for the first operator of a fresh installation", modeTool, runStaff, staffUsage},
