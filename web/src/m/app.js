@@ -38,7 +38,7 @@ export async function start() {
 export class App {
   /** load reads what the phone keeps. */
   async load() {
-    const [held, face, clock, slot] = await Promise.all([enrolment.load(), store.read("face"), store.read("clock"), store.read("slot")]);
+    const [held, face, clock, slot, why] = await Promise.all([enrolment.load(), ...["face", "clock", "slot", "why"].map(store.read)]);
     this.clock = new Clock(clock);
     this.service = new Service(this.clock);
     this.held = held; // the enrolment, see enrolment.js
@@ -47,7 +47,7 @@ export class App {
     this.signed = undefined; // unknown until the service has said
     this.online = navigator.onLine;
     this.where = "none"; // enrolled: "this", "other", "none", as the service said last
-    this.told = ""; // why this phone has no codes any more
+    this.told = why || ""; // why this phone has no codes any more
   }
 
   run() {
@@ -152,7 +152,6 @@ export class App {
       if (me.enrolled === "this") this.held = await enrolment.touch(this.clock);
       this.held = await enrolment.renew(this.service, this.clock, this.prefix, me.enrolled === "this" ? me.card.epoch : undefined);
       this.where = "this";
-      this.told = "";
     } catch (error) {
       if (error instanceof Problem && error.status === 401) await this.lose(me.enrolled === "other" ? "moved" : "ended");
       else if (!error.words) throw error;
@@ -166,7 +165,7 @@ export class App {
       this.where = "this";
       this.told = "";
       this.slot = { now: 0, used: [0, 0] };
-      await store.write({ slot: this.slot });
+      await store.write({ slot: this.slot, why: undefined });
     } catch (error) {
       if (error.code !== "enrolled_elsewhere") throw error;
       this.where = "other";
@@ -176,6 +175,7 @@ export class App {
   /** lose throws the keys away and says why. */
   async lose(why) {
     await enrolment.forget();
+    await store.write({ why });
     this.held = undefined;
     this.told = why;
   }

@@ -48,7 +48,7 @@ export class Face {
     const member = face?.member;
     say($("face-union"), member?.union || "工会会员卡");
     say($("face-name"), member?.name || "");
-    $("face-number").textContent = face?.card ? groups(face.card.number_masked.replaceAll(" ", "")) : "—";
+    $("face-number").textContent = face?.card ? face.card.number_masked : "—";
     $("face-valid").textContent = face?.card?.valid_until || "—";
     this.status();
     const message = this.message();
@@ -171,7 +171,8 @@ export class Face {
     $("ring").style.strokeDashoffset = String(100 - (left / 30) * 100);
     // Both codes of this half minute are used: the next one is near.
     const used = app.slot.used[app.slot.now] >= step;
-    say($("slot"), used ? `此码已用，${left} 秒后换新` : `第 ${app.slot.now + 1} 码`);
+    say($("slot"), used ? `此码已用，${left} 秒后换新` : "");
+    $("digits").dataset.slot = String(app.slot.now);
     const wanted = `${step}.${app.slot.now}`;
     if (wanted !== this.drawn) this.code(wanted, now);
   }

@@ -26,7 +26,7 @@ export class Purchases {
     $("saved-year").textContent = yuan(page.saved_fen.year);
     const rows = page.items.map((p) => fill($("purchase"), {
       outlet: p.outlet,
-      saved: p.discount_fen > 0 ? `省 ${yuan(p.discount_fen)}` : "",
+      saved: p.discount_fen > 0 && (p.state === "committed" || p.state === "partially_refunded") ? `省 ${yuan(p.discount_fen)}` : "",
       amounts: `原价 ${yuan(p.amount_fen)}，实付 ${yuan(p.payable_fen)}${p.returned_fen ? `，已退 ${yuan(p.returned_fen)}` : ""}`,
       at: date(Date.parse(p.at)),
       state: STATES[p.state] || (p.returned_fen ? STATES.partially_refunded : ""),

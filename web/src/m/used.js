@@ -24,7 +24,7 @@ export class Used {
     const slot = purchase.slot ?? this.app.slot.now;
     const byPhone = this.app.held && (purchase.code ?? "phone") === "phone";
     if (byPhone) await this.app.use(slot, stepOf(at));
-    $("used-outlet").textContent = purchase.outlet === purchase.merchant || !purchase.merchant ? purchase.outlet : `${purchase.outlet}（${purchase.merchant}）`;
+    $("used-outlet").textContent = purchase.outlet || purchase.merchant;
     $("used-amount").textContent = yuan(purchase.amount_fen);
     $("used-discount").textContent = yuan(-purchase.discount_fen);
     $("used-payable").textContent = yuan(purchase.payable_fen);
