@@ -26,6 +26,7 @@ type People struct {
 	Till    *tillpage.Handlers // the till in the browser
 	// PhonePage is the member's page; what it asks for is answered elsewhere.
 	PhonePage *phone.Page
+	Phone     *phone.Handlers // nil: no member signs in
 	Pages     *page.Renderer
 	Assets    *page.Assets
 	// Session returns who is signed in with a session's token, as the database

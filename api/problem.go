@@ -147,6 +147,10 @@ func retrySeconds(pr *problem, err error) int64 {
 	if errors.As(err, &refusal) && refusal.RetryAfter > 0 {
 		wait = refusal.RetryAfter
 	}
+	var later interface{ RetryAfter() time.Duration }
+	if errors.As(err, &later) {
+		wait = later.RetryAfter()
+	}
 	return int64(math.Ceil(wait.Seconds()))
 }
 

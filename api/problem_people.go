@@ -6,7 +6,10 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/portal"
+	"unioncard/card/phone"
+	"unioncard/card/phone/push"
 	"unioncard/card/union"
+	"unioncard/card/batch"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/directory"
@@ -14,6 +17,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/report"
 )
 
 // peopleRows: what staff and the public meet in pages, not tills.
@@ -27,10 +31,38 @@ func peopleRows() []row {
 			"提交的内容无法读取，没有受理。", "请刷新页面后重新填写；不要粘贴不可见字符。", 0}},
 		{is(directory.ErrCursorExpired), problem{http.StatusGone, "cursor_expired", "游标太旧",
 			"游标之后的删除记录已经清理，接不上了。", "请不带 since 从头读一遍，以新的为准。", 0}},
-		{is(directory.ErrCursor), problem{http.StatusBadRequest, "cursor_invalid", "游标无效",
+		{is(directory.ErrCursor, report.ErrPage), problem{http.StatusBadRequest, "cursor_invalid", "游标无效",
 			"游标不是这个查询给出的，或已损坏。", "请连同原来的条件原样带回上一页的 next，或从第一页开始。", 0}},
 		{is(directory.ErrInvalid), problem{http.StatusBadRequest, "parameter_invalid", "查询条件不对",
 			"有一项查询条件无法识别或超出范围，见 parameter。", "请对照接口说明 /open/openapi.yaml 改正后再试。", 0}},
+		{is(phone.ErrNumber), problem{http.StatusUnprocessableEntity, "phone_invalid", "手机号不对",
+			"这不是11位的手机号。", "请填写在工会登记的11位手机号。", 0}},
+		{is(phone.ErrCodeWrong), problem{http.StatusUnprocessableEntity, "code_wrong", "验证码不对",
+			"验证码不对、已过期、已用过，或输错次数太多。", "请核对最近一条短信里的6位数字；收不到短信的，请向所在工会核对登记的手机号。", 0}},
+		{is(phone.ErrTooMany), problem{http.StatusTooManyRequests, "too_many_codes", "操作太频繁",
+			"短时间内操作次数太多，这次没有受理。", "请过一会儿再试；已经收到的验证码在有效期内仍然可用。", time.Minute}},
+		{is(phone.ErrNoSMS), problem{http.StatusServiceUnavailable, "sms_off", "短信登录没有开通",
+			"系统还没有接通短信，暂时不能登录。", "请使用实体会员卡，或稍后再试。", time.Hour}},
+		{is(phone.ErrBusy), problem{http.StatusServiceUnavailable, "sms_busy", "短信发送繁忙",
+			"等待发送的短信太多，这次没有发出。", "请过一分钟再试。", time.Minute}},
+		{is(phone.ErrNoSession), problem{http.StatusUnauthorized, "sign_in_needed", "请先登录",
+			"您还没有登录，或登录已经失效。", "请用登记的手机号和短信验证码登录。", 0}},
+		{is(phone.ErrNoCard), problem{http.StatusConflict, "no_card", "没有会员卡",
+			"您名下现在没有会员卡。", "请联系所在工会办理会员卡。", 0}},
+		{is(phone.ErrCardUnusable), problem{http.StatusConflict, "card_unusable", "会员卡现在不能用",
+			"会员卡已挂失、被停用或已到期，不能显示会员码。", "挂失的可以解挂；其他情况请联系所在工会。", 0}},
+		{is(phone.ErrNotLost), problem{http.StatusConflict, "card_not_lost", "会员卡没有挂失",
+			"这张会员卡现在不是挂失状态，不用解挂。", "请返回首页查看会员卡的状态。", 0}},
+		{is(phone.ErrEnrolledElsewhere), problem{http.StatusConflict, "enrolled_elsewhere", "会员码在另一部手机上",
+			"您的会员码现在由另一部手机显示。", "要换到这部手机，请确认换机；原手机上的会员码马上失效。", 0}},
+		{is(phone.ErrEnrolmentEnded), problem{http.StatusUnauthorized, "enrolment_ended", "这部手机的会员码已失效",
+			"会员码已换到别的手机，或发现手机数据被复制，这部手机的会员码已经停用。", "请重新登录并启用会员码；不是您本人操作的，请马上挂失并联系工会。", 0}},
+		{is(phone.ErrProof), problem{http.StatusUnprocessableEntity, "proof_wrong", "手机密钥不对",
+			"这次请求不是用启用会员码的那部手机的密钥签的，没有受理。", "请在原来的手机上操作，或在这部手机上重新启用会员码。", 0}},
+		{is(phone.ErrDeviceKey), problem{http.StatusUnprocessableEntity, "device_key_invalid", "手机密钥无法识别",
+			"手机生成的密钥格式不对，没有启用会员码。", "请更新浏览器后再试。", 0}},
+		{is(push.ErrFull), problem{http.StatusServiceUnavailable, "too_many_streams", "连接太多",
+			"同时在线的手机太多，暂时收不到即时提醒。", "不影响使用会员码；请到“我的优惠”里查看记录。", time.Minute}},
 		{is(portal.ErrTooMany), problem{http.StatusTooManyRequests, "too_many_applications", "提交太频繁",
 			"这个网络在一小时内提交得太多，这次没有受理。", "请过一小时再试；着急的请直接联系当地工会。", time.Hour}},
 		{is(signing.ErrOwnProposal), problem{http.StatusForbidden, "own_proposal", "不能审批自己的提请",
@@ -65,6 +97,12 @@ func peopleRows() []row {
 			"名称不合要求，或同一个上级下面已经有同名的工会。", "请填写工会的全称；确实同名的，请写得更具体。", 0}},
 		{is(union.ErrNoMerger, territory.ErrNeedsChecker), problem{http.StatusConflict, "no_merger", "不能这样合并",
 			"只有同一级、同一类的工会可以合并；基层工会以外的合并要由两个人办理。", "请在工会的页面上按提示提请。", 0}},
+		{is(batch.ErrNotFound), problem{http.StatusNotFound, "batch_not_found", "没有这个批次",
+			"您要找的发卡批次、制卡文件或会员卡不存在，或不在您的管辖范围内。", "请从发卡批次列表重新进入。", 0}},
+		{is(batch.ErrChanged), problem{http.StatusConflict, "batch_changed", "批次刚被别人改过",
+			"您打开以后，有人改了这个批次，没有办理。", "请刷新页面，核对现在的内容后再办。", 0}},
+		{is(batch.ErrNothing), problem{http.StatusConflict, "batch_nothing", "没有可办的卡",
+			"这个批次里没有还要这样办理的卡，可能同事刚刚办过。", "请刷新页面，看看现在的张数。", 0}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
 			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
 		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",

@@ -60,6 +60,8 @@ const (
 	maxOpening          = 64
 	maxDesk             = 256
 	maxBrowsing         = 256
+	maxSigningIn        = 64  // members who ask for a code or type it in
+	maxPhones           = 256 // signed-in members
 )
 
 // batchesPerCPU bounds the batches worked on at once. One weighs as much as its
@@ -97,7 +99,8 @@ type route struct {
 
 func (r *route) name() string { return r.method + " " + r.path }
 
-// routes is every route there is; those for people stand in routes_people.go.
+// routes is every route there is; those for people stand in routes_people.go, what
+// phones ask for in routes_phone.go.
 func (s *server) routes() []route {
 	const (
 		get, post  = http.MethodGet, http.MethodPost
@@ -126,7 +129,7 @@ func (s *server) routes() []route {
 		till(get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false),
 		till(get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false),
 		till(get, "/docs/style.css", s.docs.Style, none, 0, 0, nil, true, false),
-	}, s.peopleRoutes()...)
+	}, append(s.peopleRoutes(), s.phoneRoutes()...)...)
 }
 
 // till is a line of the table above.
@@ -166,7 +169,7 @@ type server struct {
 	people *People
 	fleet  *fleet.Signs
 
-	opening, verifying, batches, writing, desk, browsing *gate
+	opening, verifying, batches, writing, desk, browsing, signingIn, phones *gate
 }
 
 // NewRouter returns the handler of the API.
@@ -214,11 +217,14 @@ func newServer(d Deps) *server {
 		writing:   &gate{max: orDefault(d.MaxWriting, DefaultMaxWriting)},
 		desk:      &gate{max: maxDesk},
 		browsing:  &gate{max: maxBrowsing},
+		signingIn: &gate{max: maxSigningIn},
+		phones:    &gate{max: maxPhones},
 		people:    d.People,
 		fleet:     d.Fleet,
 	}
 	for kind, g := range map[string]*gate{
 		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk, "browsing": s.browsing,
+		"signing_in": s.signingIn, "phones": s.phones,
 	} {
 		s.metrics.watch(d.Registerer, kind, g)
 	}

@@ -99,6 +99,10 @@ func (s *Store) Enrol(ctx context.Context, se *Session, deviceKey []byte, takeov
 		if err := lockMember(ctx, tx, se.MemberID); err != nil {
 			return err
 		}
+		// A card that was issued after the sign-in is activated by the phone's first use.
+		if err := s.activate(ctx, tx, se.MemberID); err != nil {
+			return err
+		}
 		c, err := s.usableCard(ctx, tx, se.MemberID)
 		if err != nil {
 			return err
@@ -146,7 +150,7 @@ func (s *Store) usableCard(ctx context.Context, tx pgx.Tx, memberID int64) (card
 		return c, err
 	}
 	if err := c.Usable(s.now()); err != nil {
-		return c, errors.Join(ErrCardUnusable, err)
+		return c, fmt.Errorf("%w: %v", ErrCardUnusable, err) // the tills' errors have sentences of their own
 	}
 	return c, nil
 }

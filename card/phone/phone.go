@@ -21,6 +21,8 @@ var (
 	ErrCodeWrong = errors.New("phone: code wrong")
 	// ErrTooMany comes in a *WaitError.
 	ErrTooMany = errors.New("phone: asked too often")
+	// ErrNumber: not a mobile phone number.
+	ErrNumber = errors.New("phone: not a mobile number")
 	// ErrNoSMS: this deployment sends no SMS.
 	ErrNoSMS = errors.New("phone: sign-in by SMS is not set up")
 	// ErrBusy: more messages wait than may.
@@ -31,6 +33,8 @@ var (
 	ErrNoCard = errors.New("phone: no card")
 	// ErrCardUnusable: the card is lost, suspended or expired, so that it gets no keys.
 	ErrCardUnusable = errors.New("phone: card can't be used now")
+	// ErrNotLost: only a lost card is found.
+	ErrNotLost = errors.New("phone: the card is not lost")
 	// ErrEnrolledElsewhere: another phone shows this card; Enrol with takeover.
 	ErrEnrolledElsewhere = errors.New("phone: another phone is enrolled")
 	// ErrEnrolmentEnded: no such enrolment of this member, or it is over.

@@ -72,6 +72,9 @@ func (s *Store) SignIn(ctx context.Context, from netip.Addr, number, code string
 		if err != nil {
 			return err
 		}
+		if err := s.activate(ctx, tx, id); err != nil {
+			return err
+		}
 		var hash []byte
 		token, hash = newToken()
 		_, err = tx.Exec(ctx, `INSERT INTO phone_sessions (hash, member_id, created_at, seen_at) VALUES ($1, $2, $3, $3)`, hash, id, now)
@@ -175,6 +178,18 @@ func lockMember(ctx context.Context, tx pgx.Tx, memberID int64) error {
 		return ErrNoSession
 	}
 	return err
+}
+
+// activate makes the card active that waits for its first use.
+func (s *Store) activate(ctx context.Context, tx pgx.Tx, memberID int64) error {
+	c, err := s.opts.Cards.LiveTx(ctx, tx, memberID)
+	if errors.Is(err, card.ErrCodeInvalid) || err == nil && c.Status != card.StatusInactive {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.opts.Cards.ActivateTx(ctx, tx, card.By{Actor: actor(memberID), Reason: "持卡人用手机短信登录，激活会员卡"}, c.Serial)
 }
 
 // Prune deletes what is over and returns how much that was.

@@ -55,6 +55,9 @@ type Config struct {
 	HashMemory, HashPasses int          // argon2id's, in KiB and times
 	Staff                  staff.Policy // the rest of what is asked of accounts; see staffPolicy
 
+	Phone   phoneConfig // members' phones; config_phone.go
+	Console io.Writer   // where the development sender shows codes; not a setting
+
 	Args []string // what follows the flags; only of a tool
 }
 

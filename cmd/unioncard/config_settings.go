@@ -92,7 +92,7 @@ func settings() []setting {
 		text("cipher-suite", "aes", nodes|modeTool, "aes or sm (SM4, SM3), in which a fresh database keeps personal data; later, unioncard personal rotate --suite",
 			func(c *Config) *string { return &c.CipherSuite }, checkSuite),
 	}
-	list = append(list, staffSettings(nodes)...)
+	list = append(append(list, staffSettings(nodes)...), phoneSettings(nodes)...)
 	for i, s := range list { // a variable's name follows from the flag's
 		if s.env == "" {
 			list[i].env = "UNIONCARD_" + strings.ToUpper(strings.ReplaceAll(s.flag, "-", "_"))
@@ -134,6 +134,7 @@ func (c Config) together(m mode) (errs []error) {
 		if c.Listen == c.AdminListen && !strings.HasSuffix(c.Listen, ":0") {
 			errs = append(errs, fmt.Errorf("--listen and --admin-listen: both are %s", c.Listen))
 		}
+		errs = append(errs, c.phoneTogether()...)
 		if c.TypedDailyCapFen > c.PrintedDailyCapFen {
 			errs = append(errs, errors.New("--typed-daily-cap-fen: above --printed-daily-cap-fen, and typed numbers have the lowest cap"))
 		}

@@ -25,6 +25,7 @@ func defaults() Config {
 		FeedMaxAge: 30 * time.Second, ShutdownTimeout: 20 * time.Second, Lanes: 2,
 		PrintedDailyCapFen: 50000, TypedDailyCapFen: 20000, Prefix: "41",
 		HashMemory: 19456, HashPasses: 2, Staff: staffDefaults(),
+		Phone: phoneConfig{AddressHour: 600, Minute: 6000, Streams: 5000}, CipherSuite: "aes",
 	}
 }
 
@@ -78,7 +79,7 @@ func TestParseConfig(t *testing.T) {
 			})},
 		{"migrate", modeMigrate, nil, []string{"DATABASE_URL=" + testDatabase}, Config{DatabaseURL: testDatabase}},
 		{"tool", modeTool, []string{"4100000000000001", "--data", "/d", "--", "--odd"}, nil,
-			Config{Data: "/d", Prefix: "41", Args: []string{"4100000000000001", "--odd"}}},
+			Config{Data: "/d", Prefix: "41", CipherSuite: "aes", Args: []string{"4100000000000001", "--odd"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"unioncard/merchant/file"
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
+	"unioncard/merchant/territory"
 	"unioncard/settlement/purchase"
 )
 
@@ -56,10 +57,12 @@ type node struct {
 	fleet     *fleet.Signs
 	exits     *exit.Store
 	contracts *signing.Contracts
+	territory *territory.Store
 	impacts   *signing.Impacts // finds what floors would leave below
 	listing   *listing
 	vault     *personal.Vault
 	members   *member.Store
+	phones    *phones
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
 	admin     *http.Server
@@ -130,8 +133,9 @@ func (n *node) build(ctx context.Context) error {
 	age := func() time.Duration { return n.reader.Age(clock()) }
 	caps := purchase.Caps{PrintedFen: n.cfg.PrintedDailyCapFen, TypedFen: n.cfg.TypedDailyCapFen}
 	n.journal = purchase.NewJournal(n.pool, purchase.JournalOptions{Clock: clock, Logger: n.log, Registerer: n.registry})
+	codes := card.NewCodes(n.keyring, n.cfg.Prefix, table.Lookup)
 	verifier := purchase.NewVerifier(purchase.VerifierOptions{
-		Codes: card.NewCodes(n.keyring, n.cfg.Prefix, table.Lookup), Guard: guard, Bindings: bindings,
+		Codes: codes, Guard: guard, Bindings: bindings,
 		Table: table, Tree: unions.Tree, Merchants: state, Numbers: card.NewStore(n.pool, card.StoreOptions{}), // looks up only
 		Journal: n.journal, Keyring: n.keyring, Age: age, Clock: clock, Caps: caps,
 		StaleAfter: n.cfg.FeedMaxAge, Registerer: n.registry,
@@ -147,7 +151,11 @@ func (n *node) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("personal data: %w", err)
 	}
-	n.vault, n.members = vault, newMembers(n.pool, vault, clock)
+	n.vault = vault
+	if n.phones, err = n.newPhones(table, codes, state, clock); err != nil {
+		return err
+	}
+	n.members = newMembers(n.pool, vault, clock, n.phones.Source())
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	people, err := n.people(clock)
 	if err != nil {
@@ -158,6 +166,7 @@ func (n *node) build(ctx context.Context) error {
 		Keyring: n.keyring, PublicURL: n.cfg.PublicURL, TrustedProxies: n.cfg.TrustedProxies,
 		People: people, Fleet: n.fleet, Clock: clock, Logger: n.log, Registerer: n.registry,
 	}))
+	n.api.RegisterOnShutdown(n.phones.hub.Close) // streams would be waited for
 	n.admin = api.NewAdminServer(n.cfg.AdminListen, api.NewAdmin(api.AdminDeps{Gatherer: n.registry, Probes: n.probes()}))
 	return nil
 }
@@ -248,6 +257,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"journal", n.journal.Run},
 		{"terminal signs", n.fleet.Run},
 		{"directory", n.listing.run},
+		{"phones", n.phones.run},
 		{"committer", n.committer.Run},
 	}
 	parts = append(append(parts, n.shared...),

@@ -5,17 +5,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"unioncard/api"
 	"unioncard/api/console"
 	"unioncard/api/page"
 	phonepage "unioncard/api/phone"
 	"unioncard/api/portal"
 	"unioncard/api/till"
+	"unioncard/card/union"
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
+	"unioncard/merchant/territory"
 	"unioncard/settlement/report"
 	"unioncard/web"
 )
@@ -39,7 +43,10 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
 	taking := intake.New(n.pool, clock, n.applied)
 	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{}, exit.DraftGate{})
-	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock), []signing.Kind{taking.Kind()})})
+	n.territory = territory.New(n.pool, territory.Options{Clock: clock,
+		HandOver: []func(context.Context, pgx.Tx, int64) error{report.HandOver}})
+	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock),
+		[]signing.Kind{taking.Kind(), n.territory.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
 	phonePage, err := phonepage.NewPage(pages, assets)
@@ -49,12 +56,14 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
+			Territory: n.territory, Census: union.NewCensus(n.pool, clock),
 			Intake: taking, Applications: n.applied, Files: n.files,
 			Signing: proposals, Contracts: n.contracts, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock), Signs: n.listing.signs,
 			Clock: clock, Logger: n.log,
 		}),
 		PhonePage: phonePage,
+		Phone:     n.phones.page,
 		Open:      n.openPages(pages, clock),
 		Portal:    portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
 		Till:      till.New(till.Options{Pages: pages, Assets: assets}),

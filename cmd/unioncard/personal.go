@@ -48,6 +48,6 @@ func openVault(ctx context.Context, db personal.DB, cfg Config, k *card.Keyring,
 }
 
 // newMembers is the store of members, with what other packages keep of one.
-func newMembers(db card.DB, v *personal.Vault, clock func() time.Time) *member.Store {
-	return member.NewStore(db, v, card.NewStore(db, card.StoreOptions{}), member.Options{Clock: clock})
+func newMembers(db card.DB, v *personal.Vault, clock func() time.Time, sources ...member.Source) *member.Store {
+	return member.NewStore(db, v, card.NewStore(db, card.StoreOptions{}), member.Options{Clock: clock, Sources: sources})
 }

@@ -33,7 +33,7 @@ func runLocal(ctx context.Context, p *program, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Nodes = 1
+	cfg.Nodes, cfg.Console = 1, p.stdout
 	log, logs := p.logger(cfg.LogLevel)
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	pg, err := pglocal.Start(ctx, pglocal.Options{Dir: cfg.Data, Logger: log})
@@ -86,6 +86,7 @@ func runServe(ctx context.Context, p *program, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	cfg.Console = p.stdout
 	log, logs := p.logger(cfg.LogLevel)
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	keyring, err := card.LoadKeyring(cfg.KeyringFile)
