@@ -185,6 +185,16 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/import/:id", c.ImportShow, staff.ReadBusiness, "importrun"),
 		s.consolePost("/console/import/:id", c.ImportPropose, staff.ImportBusiness, "importrun"),
 
+		s.consoleGet("/console/unions", c.UnionList, staff.ReadUnions, ""),
+		s.consoleGet("/console/unions/:id", c.UnionShow, staff.ReadUnions, "union"),
+		s.consoleGet("/console/unions/:id/add", c.UnionAddForm, staff.WriteUnions, "union"),
+		s.consolePost("/console/unions/:id/add", c.UnionAdd, staff.WriteUnions, "union"),
+		s.consoleGet("/console/unions/:id/rename", c.UnionRenameForm, staff.WriteUnions, "union"),
+		s.consolePost("/console/unions/:id/rename", c.UnionRename, staff.WriteUnions, "union"),
+		s.consoleGet("/console/unions/:id/merge", c.UnionMergeForm, staff.WriteUnions, "union"),
+		s.consoleLong("/console/unions/:id/merge", c.UnionMerge, staff.WriteUnions, "union"),
+		s.consolePost("/console/unions/:id/merge/withdraw", c.UnionMergeWithdraw, staff.WriteUnions, "union"),
+
 		s.consoleGet("/console/silent", c.SilentList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals/:id", c.TerminalShow, staff.ReadBusiness, "terminal"),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"unioncard/api/page"
+	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
@@ -18,6 +19,7 @@ import (
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
+	"unioncard/merchant/territory"
 	"unioncard/settlement/report"
 )
 
@@ -35,6 +37,8 @@ type Options struct {
 	Exits        *exit.Store
 	Fleet        *fleet.Store
 	Intake       *intake.Store
+	Territory    *territory.Store // the union tree
+	Census       *union.Census    // its counts
 	Signs        *directory.Signs // of life, of what the public directory lists
 	Reports      *report.Store
 	// SecureCookies: the service is reached by https only.

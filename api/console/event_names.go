@@ -49,7 +49,7 @@ func actionNames() map[string]string {
 		"staff.create": "开通账号", "staff.edit": "修改账号", "staff.disable": "停用账号", "staff.enable": "启用账号",
 		"staff.reset_password": "重置密码", "staff.reset_second_factor": "重置两步验证", "staff.change_password": "修改密码",
 		"staff.enrol_second_factor": "设置两步验证", "staff.renew_recovery_codes": "更换恢复码", "staff.use_recovery_code": "使用恢复码", "staff.sign_in": "登录",
-		"union.create": "新建工会", "union.seed": "初始化工会组织", "member.enroll": "登记会员", "member.leave": "会员退会",
+		"union.create": "新建工会", "union.seed": "初始化工会组织", "union.rename": "工会改名", "union.merge": "并入别的工会", "union.absorb": "接收并入的工会", "member.enroll": "登记会员", "member.leave": "会员退会",
 		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
 		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂",
 	}
@@ -73,7 +73,7 @@ func verbNames() map[string]string {
 		"reject": "不予通过", "withdraw": "撤回", "propose": "提请审批", "approve": "批准", "decline": "驳回", "refuse": "驳回", "retract": "撤回提请",
 		"activate": "生效", "reopen": "重新洽谈", "amend": "变更优惠条件", "suspend": "暂停", "resume": "恢复", "overdue": "逾期自动暂停",
 		"notice": "通知终止", "end": "终止", "expire": "到期", "close": "关闭", "retire": "停用", "discard": "放弃", "plan": "安排", "apply": "执行",
-		"stale": "失效", "cancel": "取消", "done": "完成", "settling": "进入清算",
+		"stale": "失效", "handover": "随工会合并转交", "cancel": "取消", "done": "完成", "settling": "进入清算",
 	}
 }
 
@@ -111,7 +111,7 @@ func objectName(id string) string {
 func objectURL(kind, id string) string {
 	pages := map[string]string{
 		"application": "applications", "merchant": "merchants", "outlet": "outlets", "contract": "contracts",
-		"proposal": "proposals", "terminal": "terminals",
+		"proposal": "proposals", "terminal": "terminals", "union": "unions",
 	}
 	if pages[kind] == "" || strings.Trim(id, "0123456789") != "" || id == "" {
 		return ""

@@ -39,6 +39,9 @@ func aboutProposal(p *signing.Proposal) string {
 	if brand, ok := strings.CutPrefix(p.Object, "floor:brand:"); ok {
 		return floorName("", brand)
 	}
+	if id, ok := signing.ObjectID(p.Object, "union"); ok {
+		return fmt.Sprintf("编号 %d 的工会", id)
+	}
 	if id, ok := signing.ObjectID(p.Object, "importrun"); ok {
 		return fmt.Sprintf("第 %d 次上传的文件", id)
 	}

@@ -198,6 +198,8 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 		if err := h.aboutOutlet(x, p, id); err != nil {
 			return err
 		}
+	} else if id, ok := signing.ObjectID(p.Proposal.Object, "union"); ok {
+		return h.aboutMerger(x, p, id)
 	} else {
 		p.About = p.Proposal.Object
 	}

@@ -70,6 +70,9 @@ func badges() map[string]Badge {
 		"outlet_suspended":   {"已暂停", "bad"},
 		"outlet_closed":      {"已停业", "off"},
 
+		"union_active": {"在用", "good"},
+		"union_merged": {"已并入别处", "off"},
+
 		"exit_running":   {"优惠至最后日", "busy"},
 		"exit_settling":  {"退款期", "wait"},
 		"exit_done":      {"已办结", "good"},

@@ -36,6 +36,7 @@ func areas() []area {
 		{"底线", "floors", "底线条件", "floor", "/console/floors", staff.ReadBusiness},
 		{"底线", "renegotiations", "限期改约", "clock", "/console/renegotiations", staff.ReadBusiness},
 		{"设备", "terminals", "终端", "device", "/console/terminals", staff.ReadBusiness},
+		{"会员与会员卡", "unions", "工会组织", "tree", "/console/unions", staff.ReadUnions},
 		{"管理", "import", "批量导入", "upload", "/console/import", staff.ReadBusiness},
 		{"管理", "staff", "人员账号", "people", "/console/staff", staff.WriteStaff},
 		{"管理", "events", "操作日志", "list", "/console/events", staff.ReadEvents},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"unioncard/card"
@@ -15,7 +16,6 @@ import (
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
 	"unioncard/migrations/pgtest"
-	"unioncard/settlement/report"
 )
 
 var (
@@ -52,13 +52,17 @@ type world struct {
 	cards     *card.Store
 	desk      *signing.Store
 	unions    map[int32]int64 // by division
+	handed    []int64         // offices that HandOver was told of
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, ctx: t.Context(), db: pgtest.New(t), clock: &clock{now: noon}}
 	w.store = territory.New(w.db, territory.Options{Clock: w.clock.Now,
-		HandOver: []func(context.Context, pgxTx, int64) error{report.HandOver}})
+		HandOver: []func(context.Context, pgx.Tx, int64) error{func(_ context.Context, _ pgx.Tx, office int64) error {
+			w.handed = append(w.handed, office)
+			return nil
+		}}})
 	w.merchants = merchant.NewStore(w.db, w.clock.Now)
 	w.cards = card.NewStore(w.db, card.StoreOptions{})
 	w.desk = signing.New(w.db, signing.Options{Clock: w.clock.Now, Kinds: []signing.Kind{w.store.Kind()}})

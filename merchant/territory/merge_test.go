@@ -17,8 +17,6 @@ import (
 	"unioncard/merchant/territory"
 )
 
-type pgxTx = pgx.Tx
-
 // propose has a merger proposed by a registrar of the province and approved by an
 // approver of it.
 func (w *world) propose(from, into int64) error {
@@ -55,8 +53,6 @@ func TestMergeMovesEverything(t *testing.T) {
 	w.exec(`INSERT INTO import_runs (id, office_id, name, sha256, data, report, created_by, applied_at) VALUES
 		(1, $1, 'a', sha256('a'), '', '{}', 'x', now()), (2, $2, 'a', sha256('a'), '', '{}', 'x', now()),
 		(3, $1, 'b', sha256('b'), '', '{}', 'x', now()), (4, $1, 'c', sha256('a'), '', '{}', 'x', null)`, jinshui, erqi)
-	w.exec(`UPDATE purchase_days_state SET complete = '2026-05-31'`)
-	w.exec(`INSERT INTO purchase_days VALUES ('2026-05-31', $1, 1, 1, 1, 0, 0, 0), ('2026-06-01', $1, 1, 1, 1, 0, 0, 0)`, jinshui)
 	last := w.number(`SELECT coalesce(max(id), 0) FROM changes`)
 
 	w.must(w.propose(jinshui, erqi))
@@ -77,20 +73,21 @@ func TestMergeMovesEverything(t *testing.T) {
 		"said places":  `SELECT count(*) FROM application_outlets WHERE territory = 410105 AND application_id = 2`,
 		"proposals":    `SELECT count(*) FROM proposals WHERE office_id = $2`,
 		"imports":      `SELECT sum(id) FROM import_runs WHERE office_id = $2`,
-		"days":         `SELECT count(*) FROM purchase_days WHERE office_id = $1 AND day = '2026-05-31'`,
-		"days in all":  `SELECT count(*) FROM purchase_days`,
 		"handovers":    `SELECT count(*) FROM events WHERE action LIKE '%.handover' AND actor LIKE 'staff:%'`,
 		"mergers":      `SELECT count(*) FROM events WHERE (action, object_id) IN (('union.merge', '$1'), ('union.absorb', '$2'))`,
 	} {
 		got[what] = w.number(strings.NewReplacer("$1", fmt.Sprint(jinshui), "$2", fmt.Sprint(erqi)).Replace(sql))
 	}
 	want := map[string]int64{"paths": 4, "below": 1, "members": 2, "cards": 6, "cards left": 0, "staff": 1, "merchants": 1, "contracts": 1,
-		"outlets": 2, "applications": 2, "open places": 1, "said places": 1, "proposals": 1, "imports": 2 + 3 + 4, "days": 1, "days in all": 1,
+		"outlets": 2, "applications": 2, "open places": 1, "said places": 1, "proposals": 1, "imports": 2 + 3 + 4,
 		"handovers": 2 + 1 + 1 + 2 + 1 + 2, "mergers": 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("after the merger (-want +got):\n%s", diff)
 	}
 
+	if diff := cmp.Diff([]int64{jinshui}, w.handed); diff != "" {
+		t.Errorf("figures handed over (-want +got):\n%s", diff)
+	}
 	fed := map[string]bool{}
 	rows, err := w.db.Query(w.ctx, `SELECT kind || ' ' || object_id FROM changes WHERE id > $1`, last)
 	w.must(err)
@@ -150,6 +147,10 @@ func TestMergeKeepsTermsTheirMeaning(t *testing.T) {
 	p := plan()
 	want := []territory.TermsAt{{Trade: "shopping", Version: 1, Offers: []string{"会员折扣"}},
 		{ContractID: only, Merchant: "老郑州烩面", Version: 1, Offers: []string{"会员折扣"}}}
+	if !strings.HasSuffix(p.Lost[1].Path, fmt.Sprintf("/%d/", city)) {
+		t.Errorf("the contract's office is at %s", p.Lost[1].Path)
+	}
+	p.Lost[1].Path = ""
 	if diff := cmp.Diff(want, p.Lost); diff != "" {
 		t.Errorf("what stands against it (-want +got):\n%s", diff)
 	}

@@ -16,6 +16,7 @@ import (
 type TermsAt struct {
 	ContractID int64 // 0 for a floor
 	Merchant   string
+	Path       string // of the office's union; "" of a floor, which everybody reads
 	Trade      string // of a floor
 	Brand      string
 	Version    int32
@@ -78,7 +79,7 @@ func (s *Store) shift(ctx context.Context, db union.Querier, m *union.Merger) (l
 	}
 	var at TermsAt
 	var doc []byte
-	_, err = pgx.ForEachRow(rows, []any{&at.ContractID, &at.Merchant, &at.Trade, &at.Brand, &at.Version, &doc}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&at.ContractID, &at.Merchant, &at.Path, &at.Trade, &at.Brand, &at.Version, &doc}, func() error {
 		t, err := terms.Parse(doc)
 		if err != nil {
 			return fmt.Errorf("territory: terms of contract %d, version %d: %w", at.ContractID, at.Version, err)
@@ -124,11 +125,11 @@ func changed(t *terms.Terms, holders []holder) (loses, gains []string) {
 
 // namingSQL finds the Terms that name territories at all, of contracts that have not
 // ended and of floors, in force at $1 or to come.
-const namingSQL = `SELECT c.id, m.name || coalesce(' ' || o.name, ''), '', '', t.version, t.terms
-	FROM contract_terms t JOIN contracts c ON c.id = t.contract_id JOIN merchants m ON m.id = c.merchant_id
+const namingSQL = `SELECT c.id, m.name || coalesce(' ' || o.name, ''), u.path, '', '', t.version, t.terms
+	FROM contract_terms t JOIN contracts c ON c.id = t.contract_id JOIN merchants m ON m.id = c.merchant_id JOIN unions u ON u.id = c.office_id
 	LEFT JOIN outlets o ON o.id = c.outlet_id
 	WHERE c.status <> 'ended' AND (upper_inf(t.effective) OR upper(t.effective) > $1)
 	AND jsonb_path_exists(t.terms, '$.offers[*].eligibility.territories')
-	UNION ALL SELECT 0, '', coalesce(f.trade, ''), coalesce(f.brand, ''), f.version, f.terms FROM floors f
+	UNION ALL SELECT 0, '', '', coalesce(f.trade, ''), coalesce(f.brand, ''), f.version, f.terms FROM floors f
 	WHERE (upper_inf(f.effective) OR upper(f.effective) > $1) AND jsonb_path_exists(f.terms, '$.offers[*].eligibility.territories')
 	ORDER BY 1, 5`

@@ -53,21 +53,22 @@ const (
 	// export and erasure (PIPL 45, 47).
 	RevealMembers Right = "member.reveal"
 	WriteCards    Right = "card.write"  // batches, delivery, suspension, replacement, renewal
+	ReadUnions    Right = "union.read"  // the union tree with its counts
 	WriteUnions   Right = "union.write" // the union tree: grassroots unions, names, mergers
 )
 
 // rights is the one table of who may do what.
 var rights = map[Role][]Right{
 	Negotiator:       {ReadBusiness, ReadPersonal, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
-	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents, ReadMembers},
+	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents, ReadMembers, ReadUnions},
 	TerminalManager:  {ReadBusiness, WriteTerminal},
 	ComplaintHandler: {ReadBusiness},
 	Finance:          {ReadBusiness},
 	Assessor:         {ReadBusiness},
-	Registrar:        {ReadMembers, WriteMembers, RevealMembers, WriteUnions},
-	CardManager:      {ReadMembers, WriteCards},
-	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents, ReadMembers},
-	Operator:         {WriteStaff, WriteSettings, WriteUnions},
+	Registrar:        {ReadMembers, WriteMembers, RevealMembers, ReadUnions, WriteUnions},
+	CardManager:      {ReadMembers, ReadUnions, WriteCards},
+	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents, ReadMembers, ReadUnions},
+	Operator:         {WriteStaff, WriteSettings, ReadUnions, WriteUnions},
 }
 
 // May reports whether the role has a right.
