@@ -6,10 +6,10 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/portal"
+	"unioncard/card/batch"
 	"unioncard/card/phone"
 	"unioncard/card/phone/push"
 	"unioncard/card/union"
-	"unioncard/card/batch"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/directory"
