@@ -57,6 +57,10 @@ func moves() []move {
 		{what: "batches", columns: []string{"batches.union_id"},
 			sql: `WITH n AS (UPDATE batches SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
 				handover("batch") + counted},
+		// A roster that both have taken up stays with whom it was.
+		{what: "rosters", columns: []string{"roster_runs.union_id"},
+			sql: `WITH n AS (UPDATE roster_runs r SET union_id = @into WHERE union_id = @from AND NOT EXISTS
+				(SELECT FROM roster_runs o WHERE o.union_id = @into AND o.sha256 = r.sha256) RETURNING id)` + counted},
 		{what: "cards", columns: []string{"cards.territory"},
 			sql: `WITH n AS (UPDATE cards c SET territory = @to_code, version = c.version + 1 FROM members m
 				WHERE m.id = c.member_id AND m.union_id = ANY (@homes) AND c.territory <> @to_code RETURNING c.serial AS id, c.version), ` +
@@ -99,6 +103,7 @@ func history() []string {
 		"event_scopes.object_union", "event_scopes.actor_union", // an event is whose it was
 		"purchase_days.office_id",                           // but for open days, see Options.HandOver
 		"impact_rows.office_id",                             // as it was found
+		"roster_rows.union_id",                              // what was checked; applying it looks at the union again
 		"cards.batch_territory", "batch_progress.territory", // where a batch issued its cards
 		"union_names.union_id", "union_mergers.union_id", "union_mergers.into_id",
 		"union_mergers.from_territory", "union_mergers.into_territory",
@@ -114,6 +119,8 @@ func unfinished() []struct{ sql, sentence string } {
 	return []struct{ sql, sentence string }{
 		{`SELECT count(*) FROM batches WHERE union_id = $1 AND status IN (1, 2)`,
 			"被并工会还有 %d 个发卡批次没有办完。请先办完或关闭这些批次，再来合并。"},
+		{`SELECT count(*) FROM roster_runs WHERE union_id = $1 AND state IN ('queued', 'checking', 'checked', 'confirmed', 'applying')`,
+			"被并工会还有 %d 份名册没有处理完。请先应用或放弃这些名册，再来合并。"},
 	}
 }
 
