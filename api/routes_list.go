@@ -2,6 +2,7 @@ package api
 
 import (
 	"unioncard/api/exchange"
+	"unioncard/api/phone"
 	"unioncard/card/union/staff"
 )
 
@@ -25,6 +26,17 @@ func PeopleRoutes() []PeopleRoute {
 	var out []PeopleRoute
 	for _, r := range s.peopleRoutes() {
 		out = append(out, PeopleRoute{Method: r.method, Path: r.path, Right: r.right, Object: r.object, Upload: r.media == exchange.MediaUpload})
+	}
+	return out
+}
+
+// PhoneRoutes lists what a phone may ask for, as "METHOD path", from the very table
+// that the router is built of.
+func PhoneRoutes() []string {
+	s := &server{people: &People{Phone: &phone.Handlers{}}} // the handlers are named, not called
+	var out []string
+	for _, r := range s.phoneRoutes() {
+		out = append(out, r.name())
 	}
 	return out
 }
