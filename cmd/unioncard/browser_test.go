@@ -31,7 +31,7 @@ const sitePassword = "Kx7-Wander-42"
 
 // newSite serves the small province. The program must have been built with its
 // assets: `make test` does, or `make assets` before `go test`.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	if _, err := web.Dist.ReadFile("dist/manifest.json"); err != nil {
 		t.Fatal("styles and scripts were not built: make assets")
@@ -43,6 +43,9 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	cfg.Data = t.TempDir()
+	for _, c := range change {
+		c(&cfg)
+	}
 	s.node, err = newNode(t.Context(), cfg, s.pool, s.keyring, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)

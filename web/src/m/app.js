@@ -72,12 +72,14 @@ export class App {
   route(moved) {
     const wanted = location.hash.slice(1);
     let view = wanted in TITLES && wanted !== "signin" ? wanted : this.view && wanted === "main" ? this.view : "code";
-    if (!this.known && !this.signed) view = this.signed === undefined && this.online && !this.told ? "loading" : view === "nearby" ? view : "signin";
+    // Who is not known here is most likely a stranger: the form need not wait for the
+    // service to say so.
+    if (!this.known && !this.signed) view = view === "nearby" ? view : "signin";
     if (this.signed === false && (view === "purchases" || this.asking)) view = "signin";
     const changed = view !== this.view;
     this.view = view;
     show("data-view", view);
-    $("bar").hidden = view === "signin" || view === "loading";
+    $("bar").hidden = view === "signin";
     for (const link of $("bar").querySelectorAll("a")) {
       if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

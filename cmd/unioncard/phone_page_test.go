@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"unioncard/card"
+	"unioncard/card/personal"
+	"unioncard/card/union"
+)
+
+// phoneSite is the small province with a grassroots union, a till, and the messages
+// that phones would get.
+type phoneSite struct {
+	*site
+	shop  *shopFront
+	union int64
+
+	mu    sync.Mutex
+	made  int
+	texts map[string]chan string // by number
+}
+
+// newPhoneSite serves the province with the development sender, whose console is
+// read here.
+func newPhoneSite(t *testing.T) *phoneSite {
+	t.Helper()
+	p := &phoneSite{texts: map[string]chan string{}}
+	p.site = newSite(t, func(c *Config) { c.Phone.SMS, c.Console = smsConsole, p })
+	var county int64
+	if err := p.pool.QueryRow(t.Context(), `SELECT id FROM unions WHERE division = 410102`).Scan(&county); err != nil {
+		t.Fatal(err)
+	}
+	u, err := card.NewStore(p.pool, card.StoreOptions{}).CreateUnion(t.Context(), card.By{Actor: "test", Reason: "test"},
+		union.Union{Kind: union.Grassroots, Name: "某厂工会", ParentID: county})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.union = u.ID
+	p.shop = &shopFront{site: p.site, till: &simTill{sim: &simulation{base: p.base, http: http.DefaultClient}}}
+	code, err := p.node.merchants.IssueActivationCode(t.Context(), testBy, p.outlet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.shop.till.activate(t.Context(), code.Code); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Write is the console on which the development sender shows its messages.
+func (p *phoneSite) Write(b []byte) (int, error) {
+	var number, code string
+	if _, err := fmt.Sscanf(string(b), "SMS to %11s: code %6s", &number, &code); err != nil {
+		return len(b), nil
+	}
+	p.box(number) <- code
+	return len(b), nil
+}
+
+func (p *phoneSite) box(number string) chan string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.texts[number] == nil {
+		p.texts[number] = make(chan string, 16)
+	}
+	return p.texts[number]
+}
+
+// member registers a member with a card and returns the phone number.
+func (p *phoneSite) member(ctx context.Context) (number string, serial int64, err error) {
+	p.mu.Lock()
+	p.made++
+	n := p.made
+	p.mu.Unlock()
+	by := card.By{Actor: "test", Reason: "test"}
+	number = fmt.Sprintf("138%08d", n)
+	id, err := p.node.members.Register(ctx, by, p.union, personal.Person{ResidentID: residentID(n), Phone: number, Name: "欧阳建国"}, 1)
+	if err != nil {
+		return "", 0, err
+	}
+	c, err := card.NewStore(p.pool, card.StoreOptions{}).Issue(ctx, by, id, card.MonthOf(time.Now())+24)
+	return number, c.Serial, err
+}
+
+// residentID is the n-th of a day, with its check character (GB 11643).
+func residentID(n int) string {
+	s := fmt.Sprintf("41010219800101%03d", n)
+	weights, sum := []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}, 0
+	for i, w := range weights {
+		sum += int(s[i]-'0') * w
+	}
+	return s + string("10X98765432"[sum%11])
+}
+
+func (p *phoneSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Phone  string `json:"phone"`
+		Code   string `json:"code"`
+		Serial int64  `json:"serial"`
+		Fen    int64  `json:"amount_fen"`
+		Ahead  int64  `json:"ahead_s"`
+	}
+	answer, err := map[string]any{}, json.NewDecoder(r.Body).Decode(&asked)
+	if err == nil {
+		switch r.URL.Path {
+		case "/member":
+			answer["phone"], answer["serial"], err = p.member(r.Context())
+		case "/sms":
+			answer["code"], err = p.read(r.Context(), asked.Phone)
+		case "/codes":
+			answer["codes"], err = p.shown(r.Context(), asked.Serial, time.Now().Add(time.Duration(asked.Ahead)*time.Second))
+		case "/sell":
+			answer, err = p.sell(r.Context(), asked.Code, asked.Fen)
+		case "/enrolments":
+			answer["ended"], err = p.ended(r.Context(), asked.Serial)
+		default:
+			err = errors.New("nothing of that name")
+		}
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// read waits for the message to a number; then a minute passes for that number, so
+// that the next may be asked for.
+func (p *phoneSite) read(ctx context.Context, number string) (string, error) {
+	select {
+	case code := <-p.box(number):
+		_, err := p.pool.Exec(ctx, `UPDATE phone_codes SET sent_at = sent_at - interval '61 seconds'`)
+		return code, err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// shown is what the card's phone should show at a moment, by slot, and in the steps
+// next to it: the script knows which moment it looked at only to a second or so.
+func (p *phoneSite) shown(ctx context.Context, serial int64, at time.Time) (map[string][]string, error) {
+	var generation uint16
+	var epoch uint8
+	if err := p.pool.QueryRow(ctx, `SELECT generation, phone_epoch FROM cards WHERE serial = $1`, serial).Scan(&generation, &epoch); err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for slot := range uint8(card.Slots) {
+		for _, off := range []time.Duration{0, -30 * time.Second, 30 * time.Second} {
+			out[fmt.Sprint(slot)] = append(out[fmt.Sprint(slot)], p.codes.PhoneCode(serial, generation, epoch, slot, at.Add(off)))
+		}
+	}
+	return out, nil
+}
+
+func (p *phoneSite) sell(ctx context.Context, code string, fen int64) (map[string]any, error) {
+	answer, err := p.shop.ask(ctx, "/v1/verifications", map[string]any{"code": code, "amount_fen": fen})
+	if err != nil || answer["problem"] != "" {
+		return answer, err
+	}
+	quote, _ := answer["quote"].(map[string]any)
+	return p.shop.ask(ctx, "/v1/purchases", map[string]any{"quote": quote["token"]})
+}
+
+// ended is why the card's enrolments came to their ends, the earliest first.
+func (p *phoneSite) ended(ctx context.Context, serial int64) (why []string, err error) {
+	err = p.pool.QueryRow(ctx, `SELECT coalesce(array_agg(coalesce(ended, 'live') ORDER BY id), '{}') FROM phone_enrolments WHERE card_serial = $1`, serial).Scan(&why)
+	return why, err
+}
+
+// TestPhonePage is a member's card on phones, in a real browser with its own
+// WebCrypto (web/test/phone.mjs tells it step by step): codes equal the server's,
+// without a network for seven days, with a clock that is off, after a purchase, on
+// a second phone, from a copied database, with a lost card.
+func TestPhonePage(t *testing.T) {
+	t.Parallel()
+	p := newPhoneSite(t)
+	outside := httptest.NewServer(p)
+	t.Cleanup(outside.Close)
+	var did struct {
+		Steps   []struct{ Name, Took string }
+		Faults  []struct{ Page, Fault string }
+		Figures []string
+	}
+	browse(t, "phone.mjs", map[string]any{"base": p.base, "outside": outside.URL, "shots": os.Getenv("SHOTS"), "profiles": t.TempDir()}, &did)
+	for _, step := range did.Steps {
+		t.Logf("%s: %s", step.Name, step.Took)
+	}
+	for _, f := range did.Figures {
+		t.Log(f)
+	}
+	for _, f := range did.Faults {
+		t.Errorf("%s: %s", f.Page, f.Fault)
+	}
+}
+
+// TestPhoneUnits holds the page's arithmetic to RFC 6238, ISO/IEC 15417 and so on.
+func TestPhoneUnits(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "test/phone_units.mjs")
+	cmd.Dir = "../../web"
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "pass 7") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
