@@ -4,12 +4,21 @@
 import { execFileSync } from "node:child_process";
 import { chromium } from "playwright-core";
 
+// A container's root has no sandbox, and its /dev/shm is small.
+const flags = ["--disable-dev-shm-usage", "--disable-gpu", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
+const program = () => process.env.CHROMIUM || execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser"]).toString().trim();
+
+/** launch starts a browser whose profile stays, as that of a shop's machine; more
+ * are flags of its own. */
+export function launch(base, profile, more = []) {
+  return chromium.launchPersistentContext(profile, {
+    executablePath: program(), args: [...flags, ...more], baseURL: base, locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 390, height: 844 },
+  });
+}
+
 /** open starts a browser; newPage gives pages that note into `faults`. */
 export async function open(base) {
-  const executablePath = process.env.CHROMIUM || execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser"]).toString().trim();
-  // A container's root has no sandbox, and its /dev/shm is small.
-  const args = ["--disable-dev-shm-usage", "--disable-gpu", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
-  const browser = await chromium.launch({ executablePath, args });
+  const browser = await chromium.launch({ executablePath: program(), args: flags });
   const faults = [];
   const context = await browser.newContext({ baseURL: base, locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1366, height: 768 } });
   await context.addInitScript(() => {

@@ -59,8 +59,14 @@ export class Api {
       if (answer.problem?.code === "terminal_suspended") this.#tell("suspended", answer.problem);
       else if (answer.lost && !answer.status) this.#tell("offline");
       else this.#tell(null);
+      if (answer.ok) this.#set(answer, 0);
       return answer;
     }
+  }
+
+  /** #set takes the service's time out of an answer that tells it. */
+  #set({ body }, rounded) {
+    if (body?.server_time) this.#skew = Date.parse(body.server_time) + rounded - Date.now();
   }
 
   async #send(method, path, { body, key, token, patience, form }) {
@@ -101,7 +107,7 @@ export class Api {
       });
       answer = await this.#send("POST", TOKEN, { form, patience: 8_000 });
       const before = this.#skew;
-      if (answer.body?.server_time) this.#skew = Date.parse(answer.body.server_time) - Date.now();
+      this.#set(answer, 500); // in whole seconds
       if (answer.ok) {
         if (audiences[i] !== me.audience) await this.keep({ ...me, audience: audiences[i] });
         this.#token = { value: answer.body.access_token, until: Date.now() + answer.body.expires_in * 1000 - EARLY };

@@ -49,7 +49,7 @@ export class Sell {
     ui.giveUp.addEventListener("click", () => openList.giveUp(sale.saleKey));
     // A key of the pad clicked with the mouse must not keep the focus: the keyboard's
     // Enter would press it again.
-    document.querySelector(".work").addEventListener("mousedown", (event) => event.target.closest(".sell button") && event.preventDefault());
+    document.addEventListener("mousedown", (event) => event.target.closest(".sell button, nav button") && event.preventDefault());
     document.addEventListener("keydown", (event) => this.#keydown(event), { capture: true });
     setInterval(() => this.#clock(), 500);
   }
@@ -265,7 +265,7 @@ export class Sell {
       put(ui.clock, "");
       return;
     }
-    const left = Math.max(0, Math.ceil(sale.left() / 1000));
+    const left = Math.max(0, Math.floor(sale.left() / 1000));
     put(ui.clock, `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} 内有效`);
     ui.clock.classList.toggle("soon", left <= 30);
     sale.tick();
