@@ -135,7 +135,7 @@ func (g *Gateway) try(ctx context.Context, body []byte) error {
 	req.Header.Set("X-Key-Id", g.o.KeyID)
 	req.Header.Set("X-Timestamp", at)
 	req.Header.Set("X-Nonce", nonce)
-	req.Header.Set("X-Signature", Sign(g.o.Secret, g.o.KeyID, at, nonce, g.path, body))
+	req.Header.Set("X-Signature", sign(g.o.Secret, g.o.KeyID, at, nonce, g.path, body))
 	res, err := g.o.Client.Do(req)
 	if err != nil {
 		return plain(err)
@@ -151,8 +151,8 @@ func (g *Gateway) try(ctx context.Context, body []byte) error {
 	return fmt.Errorf("%w: %d", errRefused, res.StatusCode)
 }
 
-// Sign is the signature of a request, for the provider's side.
-func Sign(secret []byte, keyID, timestamp, nonce, path string, body []byte) string {
+// sign is the signature of a request.
+func sign(secret []byte, keyID, timestamp, nonce, path string, body []byte) string {
 	sum := sha256.Sum256(body)
 	mac := hmac.New(sha256.New, secret)
 	_, _ = io.WriteString(mac, "v1\n"+keyID+"\n"+timestamp+"\n"+nonce+"\nPOST\n"+path+"\n"+hex.EncodeToString(sum[:]))
