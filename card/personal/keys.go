@@ -20,9 +20,13 @@ type DB interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// fence is the advisory lock that every writer of hashes shares and that making
-// and switching keys takes alone; migration 0017 has the number, too.
-const fence = 1970303091
+// Advisory locks. Every writer of hashes shares the fence, and switching keys takes
+// it alone; migration 0017 has its number, too. Making keys has a lock of its own,
+// for which no writer waits.
+const (
+	fence  = 1970303091
+	making = fence + 1
+)
 
 // stateMoved is the error code of migration 0017's fence.
 const stateMoved = "UC001"
@@ -67,7 +71,7 @@ var errNoState = errors.New("personal: no keys have been made")
 // makeFirst makes a data and an index key unless another node just has.
 func (v *Vault) makeFirst(ctx context.Context) error {
 	return inTx(ctx, v.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, fence); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, making); err != nil {
 			return err
 		}
 		var there bool
@@ -103,7 +107,7 @@ type storedKey struct {
 	retired bool
 }
 
-// makeKey draws a key, wraps it and stores it. The caller holds the fence.
+// makeKey draws a key, wraps it and stores it. The caller holds the lock for making keys.
 func (v *Vault) makeKey(ctx context.Context, tx pgx.Tx, kind string, s Suite) (int16, error) {
 	k := storedKey{kind: kind, suite: s.Name()}
 	err := tx.QueryRow(ctx, `SELECT coalesce(max(id), 0) + 1 FROM data_keys`).Scan(&k.id)

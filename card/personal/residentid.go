@@ -21,6 +21,9 @@ func (id ResidentID) GoString() string { return id.String() }
 // Format prints the masked number whatever the verb.
 func (id ResidentID) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, id.String()) }
 
+// MarshalText is the masked number, for JSON and slog.
+func (id ResidentID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
 // Born is the date of birth, at midnight UTC.
 func (id ResidentID) Born() time.Time {
 	t, _ := birthday(string(id))

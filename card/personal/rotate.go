@@ -79,8 +79,7 @@ type next struct {
 // unfinished re-encryption (older index keys not retired) needs none.
 func (v *Vault) prepare(ctx context.Context, o *RotateOptions) (n next, err error) {
 	err = inTx(ctx, v.db, func(tx pgx.Tx) error {
-		// The fence is left alone: writers need not wait for keys to be made.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, fence+1); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, making); err != nil {
 			return err
 		}
 		var suite string
@@ -310,7 +309,7 @@ func (v *Vault) retire(ctx context.Context, o *RotateOptions) error {
 // after the ring "personal" was rotated, and returns how many.
 func (v *Vault) Rewrap(ctx context.Context, actor, reason string) (n int, err error) {
 	err = inTx(ctx, v.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, fence+1); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, making); err != nil {
 			return err
 		}
 		var seal, hash int16
