@@ -50,12 +50,24 @@ func (s *Store) Enroll(ctx context.Context, by By, m NewMember) (memberID int64,
 // status), and one who left none (*MoveError from StatusLeft). The member's row
 // lock protects it, and live_cards backs it up.
 func (s *Store) Issue(ctx context.Context, by By, memberID int64, validUntil Month) (Card, error) {
+	return s.IssueAs(ctx, by, memberID, validUntil, StatusActive)
+}
+
+// IssueAs is Issue for a card that is StatusActive at once or StatusInactive.
+func (s *Store) IssueAs(ctx context.Context, by By, memberID int64, validUntil Month, status Status) (Card, error) {
+	action := ActionIssue
+	if status == StatusInactive {
+		action = ActionPrepare
+	}
 	var c Card
 	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+		if to, err := StatusNone.Next(action); err != nil || to != status {
+			return fmt.Errorf("a new card can't be %s", status)
+		}
 		if err := union.Hold(ctx, tx); err != nil { // the card's territory follows from the tree
 			return err
 		}
-		c = Card{MemberID: memberID, Version: 1, Entry: Entry{Status: StatusActive, Generation: 1, ValidUntil: validUntil}}
+		c = Card{MemberID: memberID, Version: 1, Entry: Entry{Status: status, Generation: 1, ValidUntil: validUntil}}
 		var status int
 		err := tx.QueryRow(ctx, `SELECT m.status, m.class, m.name_masked, u.territory, nextval('card_serial')
 			FROM members m JOIN unions u ON u.id = m.union_id WHERE m.id = $1 FOR UPDATE OF m`, memberID).
@@ -82,7 +94,7 @@ func (s *Store) Issue(ctx context.Context, by By, memberID int64, validUntil Mon
 		if err != nil {
 			return fmt.Errorf("insert: %w", err)
 		}
-		return record(ctx, tx, by, ActionIssue, &c, nil)
+		return record(ctx, tx, by, action, &c, nil)
 	})
 	if err != nil {
 		return Card{}, fmt.Errorf("card.Issue: %w", err)

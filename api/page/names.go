@@ -73,6 +73,18 @@ func badges() map[string]Badge {
 		"union_active": {"在用", "good"},
 		"union_merged": {"已并入别处", "off"},
 
+		"card_inactive":  {"待激活", "wait"},
+		"card_active":    {"在用", "good"},
+		"card_suspended": {"已停用", "bad"},
+		"card_lost":      {"已挂失", "bad"},
+		"card_cancelled": {"已注销", "off"},
+		"card_left":      {"已退会", "off"},
+		"card_expired":   {"已到期", "wait"},
+		"batch_planned":  {"未开始", "off"},
+		"batch_running":  {"正在办", "busy"},
+		"batch_done":     {"已办完", "good"},
+		"batch_closed":   {"已结束", "off"},
+
 		"exit_running":   {"优惠至最后日", "busy"},
 		"exit_settling":  {"退款期", "wait"},
 		"exit_done":      {"已办结", "good"},

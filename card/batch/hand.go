@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -158,4 +159,42 @@ func (s *Store) Undelivered(ctx context.Context, path string, id int64) ([]Undel
 		return nil, fmt.Errorf("batch.Undelivered: %w", err)
 	}
 	return list, nil
+}
+
+// NamedUnion is a union that a clerk named.
+type NamedUnion struct {
+	ID         int64
+	Path, Name string
+}
+
+// UnionNamed finds the one active union of a territory that has a number or exactly
+// a name; ErrNotFound for none and for several.
+func (s *Store) UnionNamed(ctx context.Context, path, text string) (NamedUnion, error) {
+	rows, err := s.db.Query(ctx, `SELECT id, path, name FROM unions WHERE starts_with(path, $1) AND active
+		AND (id::text = $2 OR name = $2) ORDER BY id::text = $2 DESC, id LIMIT 2`, path, text)
+	if err != nil {
+		return NamedUnion{}, fmt.Errorf("batch.UnionNamed: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[NamedUnion])
+	if err != nil {
+		return NamedUnion{}, fmt.Errorf("batch.UnionNamed: %w", err)
+	}
+	if len(found) == 1 || len(found) == 2 && strconv.FormatInt(found[0].ID, 10) == text {
+		return found[0], nil
+	}
+	return NamedUnion{}, ErrNotFound
+}
+
+// UnionNames suggests unions of a territory, the highest first, at most 500.
+func (s *Store) UnionNames(ctx context.Context, path string) ([]string, error) {
+	rows, err := s.db.Query(ctx, `SELECT name FROM unions WHERE starts_with(path, $1) AND active
+		ORDER BY length(path) - length(replace(path, '/', '')), id LIMIT $2`, path, maxUndelivered)
+	if err != nil {
+		return nil, fmt.Errorf("batch.UnionNames: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("batch.UnionNames: %w", err)
+	}
+	return names, nil
 }

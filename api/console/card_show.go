@@ -1,0 +1,210 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+	"unioncard/card"
+	"unioncard/card/batch"
+	"unioncard/card/union/event"
+	"unioncard/merchant"
+)
+
+type cardPage struct {
+	page.Frame
+	C       card.Held
+	State   string // for the badge
+	Number  string // in full for who works on cards
+	Facts   []any
+	Choices []page.Choice // what can be done now
+	History []page.Step
+	Form    *page.Form
+	Print   *page.Form
+	Fits    bool // printing makes sense
+}
+
+// cardHistory is how many events a card's page shows.
+const cardHistory = 30
+
+// CardShow answers GET /console/cards/:id.
+func (h *Handlers) CardShow(x *exchange.Exchange) error {
+	return h.cardShow(x, page.NewForm(), page.NewForm())
+}
+
+func (h *Handlers) cardShow(x *exchange.Exchange, form, print *page.Form) error {
+	c, err := h.heldCard(x)
+	if err != nil {
+		return err
+	}
+	p := &cardPage{Frame: page.Frame{Title: "会员卡 " + card.MaskNumber(c.Number), Active: "cards",
+		Crumbs: []page.Crumb{{Title: "会员卡", URL: "/console/cards"}}}, C: c, State: cardState(&c, h.Clock()), Form: form, Print: print,
+		Choices: cardChoices(c.Status), Number: card.MaskNumber(c.Number), Fits: c.Status.Live() && c.Status != card.StatusLost}
+	if mayCards(x) {
+		p.Number = strconv.FormatInt(c.Number, 10)
+	}
+	if form.Values == nil {
+		form.Values = url.Values{}
+	}
+	form.Values.Set("version", strconv.FormatInt(c.Version, 10))
+	p.Facts = cardFacts(&c, p.Number)
+	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "card",
+		ObjectID: strconv.FormatInt(c.Serial, 10), Limit: cardHistory})
+	if err != nil {
+		return err
+	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
+		return err
+	}
+	for _, e := range events {
+		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
+	}
+	return h.Pages.Page(x, "console/card_show", p)
+}
+
+func cardFacts(c *card.Held, number string) []any {
+	facts := []any{fact("卡号", number), factLink("持卡人", c.Holder, "/console/members/"+strconv.FormatInt(c.MemberID, 10)),
+		factLink("工会", c.Union, unionURL(c.UnionID)), fact("归属地", placeName(c.Territory)), fact("有效期至", c.ValidUntil.String()),
+		fact("发卡", page.Moment(c.IssuedAt)), fact("第几张实体卡", fmt.Sprintf("第 %d 张", c.Generation))}
+	if c.Batch != 0 {
+		facts = append(facts, factLink("批次", c.BatchTitle, batchURL(c.Batch)))
+		delivered, printed := "还没有", "已列入"
+		if c.DeliveredAt != nil {
+			delivered = page.Moment(*c.DeliveredAt)
+		}
+		if c.Fresh {
+			printed = "还没有列入"
+		}
+		facts = append(facts, fact("制卡文件", printed), fact("交付", delivered))
+	}
+	if c.Activated != nil {
+		facts = append(facts, fact("激活", page.Moment(*c.Activated)))
+	}
+	return facts
+}
+
+func factLink(term, text, url string) any {
+	return map[string]any{"Term": term, "Text": text, "URL": url}
+}
+
+// cardWords are what can be done to a card, in a clerk's words, in this order.
+func cardWords() []struct {
+	Action      card.Action
+	Label, Done string
+} {
+	return []struct {
+		Action      card.Action
+		Label, Done string
+	}{
+		{card.ActionActivate, "激活：持卡人已核实身份，马上可用", "会员卡已激活，马上可用。"},
+		{card.ActionReportLost, "挂失：马上停用，找到了可以解挂", "已挂失，各收银处从现在起不再受理。"},
+		{card.ActionFound, "解挂：卡找到了，恢复使用", "已解挂。"},
+		{card.ActionReplace, "补换卡：换新卡号，旧卡和旧码马上作废", "已补换卡，旧卡号、旧码马上作废。请制作新卡。"},
+		{card.ActionSuspend, "停用：可以恢复", "会员卡已停用。"},
+		{card.ActionResume, "恢复使用", "会员卡已恢复。"},
+		{card.ActionCancel, "注销：不能恢复，可以再发新卡", "会员卡已注销。"},
+	}
+}
+
+func cardChoices(s card.Status) (out []page.Choice) {
+	for _, w := range cardWords() {
+		if _, err := s.Next(w.Action); err == nil {
+			out = append(out, page.Choice{Value: string(w.Action), Label: w.Label})
+		}
+	}
+	return out
+}
+
+// heldCard is the card of the address, in the account's territory.
+func (h *Handlers) heldCard(x *exchange.Exchange) (card.Held, error) {
+	serial, err := idOf(x)
+	if err != nil {
+		return card.Held{}, err
+	}
+	c, err := h.Cards.Show(x.Ctx, x.Account.Path, serial)
+	if errors.Is(err, card.ErrCodeInvalid) {
+		return card.Held{}, batch.ErrNotFound
+	}
+	return c, err
+}
+
+// byCards says who changes a card and why.
+func byCards(x *exchange.Exchange, reason string) card.By {
+	return card.By{Actor: x.Account.Actor(), Reason: reason}
+}
+
+// CardMove answers POST /console/cards/:id/move.
+func (h *Handlers) CardMove(x *exchange.Exchange) error {
+	form, c, err := posted(x, h.heldCard)
+	if err != nil {
+		return err
+	}
+	var wrong merchant.FieldErrors
+	by := byCards(x, reasonIn(form, &wrong))
+	action, done := card.Action(form.Text("action")), ""
+	for _, w := range cardWords() {
+		if w.Action == action {
+			done = w.Done
+		}
+	}
+	do := map[card.Action]func() error{
+		card.ActionActivate:   func() error { return h.Cards.Activate(x.Ctx, by, c.Serial) },
+		card.ActionReportLost: func() error { return h.Cards.ReportLost(x.Ctx, by, c.Serial) },
+		card.ActionFound:      func() error { return h.Cards.Found(x.Ctx, by, c.Serial) },
+		card.ActionReplace:    func() error { _, err := h.Cards.Replace(x.Ctx, by, c.Serial); return err },
+		card.ActionSuspend:    func() error { return h.Cards.Suspend(x.Ctx, by, c.Serial) },
+		card.ActionResume:     func() error { return h.Cards.Resume(x.Ctx, by, c.Serial) },
+		card.ActionCancel:     func() error { return h.Cards.Cancel(x.Ctx, by, c.Serial) },
+	}[action]
+	version, _ := form.Int("version")
+	switch {
+	case do == nil || done == "":
+		wrong.Add("action", "请选择要办的事。")
+	case version != c.Version:
+		wrong.Add("action", "您打开以后，这张卡刚被别人办理过。请看现在的状态，再决定要不要办。")
+	}
+	if len(wrong) == 0 {
+		err := do()
+		if err == nil {
+			page.Notify(x, done)
+			return x.Redirect(cardURL(c.Serial))
+		}
+		if _, ok := errors.AsType[*card.MoveError](err); !ok {
+			return err
+		}
+		wrong.Add("action", "卡现在的状态不能这样办理，可能别人刚刚办过，请看现在的状态。")
+	}
+	x.Status = http.StatusUnprocessableEntity
+	return h.cardShow(x, &page.Form{Values: form.Values, Errors: wrong}, page.NewForm())
+}
+
+// CardPrint answers POST /console/cards/:id/print: the print file of one card, as
+// after a replacement.
+func (h *Handlers) CardPrint(x *exchange.Exchange) error {
+	form, c, err := posted(x, h.heldCard)
+	if err != nil {
+		return err
+	}
+	var wrong merchant.FieldErrors
+	by := byCards(x, printReason(form, &wrong))
+	format := batch.Format(form.Text("format"))
+	if !printable(format) {
+		wrong.Add("format", "请选择文件格式。")
+	}
+	if len(wrong) == 0 {
+		cards, err := h.Batches.DownloadCard(x.Ctx, by, x.Account.Path, c.Serial, format)
+		if err == nil {
+			return h.sendPrint(x, fmt.Sprintf("card-%d", c.Serial), cards, 1, format)
+		}
+		if !errors.Is(err, batch.ErrNotFound) {
+			return err
+		}
+		wrong.Add("format", "挂失、注销的卡不能制卡。请先解挂或补换卡。")
+	}
+	x.Status = http.StatusUnprocessableEntity
+	return h.cardShow(x, page.NewForm(), &page.Form{Values: form.Values, Errors: wrong})
+}
