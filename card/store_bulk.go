@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"unioncard/card/feed"
+	"unioncard/card/personal"
 	"unioncard/card/union/event"
 )
 
@@ -33,6 +34,9 @@ type BulkOptions struct {
 	// NoFeed writes no change feed rows: only for a database that no node has
 	// loaded yet.
 	NoFeed bool
+	// Sealed gives the personal data of the i-th member; nil for members without. It
+	// is called once for each.
+	Sealed func(i int) (personal.Sealed, error)
 }
 
 // BulkLoad makes n members with a card each, by COPY: the demo's and the load
@@ -53,7 +57,7 @@ func (s *Store) BulkLoad(ctx context.Context, by By, n int, opts BulkOptions, ro
 		}
 		number = BulkNumbers(Prefix, uint64(seed))
 	}
-	b := bulk{row: row, number: number, noFeed: opts.NoFeed}
+	b := bulk{row: row, number: number, noFeed: opts.NoFeed, sealed: opts.Sealed}
 	err = inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if first, err = reserve(ctx, tx, "card_serial", n); err != nil {
 			return err
@@ -101,6 +105,8 @@ type bulk struct {
 	number         func(serial int64) int64
 	serial, member int64 // of row 0
 	noFeed         bool
+	sealed         func(i int) (personal.Sealed, error)
+	failed         error // of sealed
 }
 
 // at is row i as it will be stored.
@@ -120,14 +126,8 @@ func (b *bulk) copy(ctx context.Context, tx pgx.Tx, by By, from, to int) error {
 		columns []string
 		values  func(i int, out []any) []any // nil: no row for this one
 	}{
-		{"members", []string{"id", "union_id", "name_masked", "class", "status"}, func(i int, out []any) []any {
-			r := b.at(i)
-			status := int16(memberIn)
-			if r.Status == StatusLeft {
-				status = memberLeft
-			}
-			return append(out, b.member+int64(i), r.UnionID, r.Name, int16(r.Class), status)
-		}},
+		{"members", []string{"id", "union_id", "name_masked", "class", "status", "id_hash", "phone_hash", "id_sealed", "phone_sealed",
+			"name_sealed", "data_key", "index_key"}, b.person},
 		{"cards", []string{"serial", "member_id", "number", "generation", "status", "class", "territory", "name_masked", "valid_until"},
 			func(i int, out []any) []any {
 				r := b.at(i)
@@ -152,7 +152,7 @@ func (b *bulk) copy(ctx context.Context, tx pgx.Tx, by By, from, to int) error {
 			return append(out, int16(feed.KindCard), b.serial+int64(i), int64(1))
 		}},
 	} {
-		source := &bulkSource{i: from - 1, to: to, values: table.values}
+		source := &bulkSource{i: from - 1, to: to, values: table.values, failed: &b.failed}
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{table.name}, table.columns, source); err != nil {
 			return fmt.Errorf("copy %s: %w", table.name, err)
 		}
@@ -161,16 +161,35 @@ func (b *bulk) copy(ctx context.Context, tx pgx.Tx, by By, from, to int) error {
 		by.Reason, nil, map[string]any{"cards": to - from})
 }
 
+// person is row i of members.
+func (b *bulk) person(i int, out []any) []any {
+	r := b.at(i)
+	status := int16(memberIn)
+	if r.Status == StatusLeft {
+		status = memberLeft
+	}
+	out = append(out, b.member+int64(i), r.UnionID, r.Name, int16(r.Class), status)
+	if b.sealed == nil {
+		return append(out, nil, nil, nil, nil, nil, nil, nil)
+	}
+	p, err := b.sealed(i)
+	if err != nil {
+		b.failed = err
+	}
+	return append(out, p.IDHash, p.PhoneHash, p.ID, p.Phone, p.Name, p.Key, p.IndexKey)
+}
+
 // bulkSource is a pgx.CopyFromSource over rows [i+1, to).
 type bulkSource struct {
 	i, to  int
 	values func(i int, out []any) []any
-	buf    [9]any
+	failed *error // what values could not do
+	buf    [12]any
 	row    []any
 }
 
 func (s *bulkSource) Next() bool {
-	for s.i++; s.i < s.to; s.i++ {
+	for s.i++; s.i < s.to && *s.failed == nil; s.i++ {
 		if s.row = s.values(s.i, s.buf[:0]); s.row != nil {
 			return true
 		}
@@ -180,7 +199,7 @@ func (s *bulkSource) Next() bool {
 
 func (s *bulkSource) Values() ([]any, error) { return s.row, nil }
 
-func (s *bulkSource) Err() error { return nil }
+func (s *bulkSource) Err() error { return *s.failed }
 
 // BulkNumbers gives every serial a card number of its own, the same for the same
 // seed: a permutation of the 13 random digits, so no two meet. Whoever knows the

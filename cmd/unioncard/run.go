@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"unioncard/card"
+	"unioncard/card/personal"
 	"unioncard/cmd/unioncard/demo"
 	"unioncard/merchant/draft"
 	"unioncard/merchant/exit"
@@ -178,7 +179,14 @@ func ownKeyring(ctx context.Context, pool *pgxpool.Pool, file string) (*card.Key
 // loadDemo fills an empty database and says how long it took.
 func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card.Keyring, log *slog.Logger) error {
 	began := time.Now()
-	loaded, err := demo.Load(ctx, pool, began)
+	open := func(ctx context.Context, db personal.DB) (*personal.Vault, error) {
+		return openVault(ctx, db, cfg, keyring, time.Now)
+	}
+	loaded, err := demo.Load(ctx, pool, began, open)
+	if err != nil {
+		return err
+	}
+	vault, err := open(ctx, pool)
 	if err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card
 	}
 	people := demo.People{
 		Pool: pool, Staff: newStaff(pool, cfg, keyring, time.Now), Applications: applications,
-		Drafts:  draft.NewStore(pool, time.Now),
+		Drafts: draft.NewStore(pool, time.Now), Vault: vault, Clock: time.Now,
 		Signing: signing.New(pool, signing.Options{Clock: time.Now, Kinds: exit.New(pool, time.Now).Kinds()}),
 	}
 	if err := demo.LoadPeople(ctx, people); err != nil {

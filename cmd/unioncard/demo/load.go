@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"unioncard/card"
+	"unioncard/card/personal"
 	"unioncard/card/union"
 	"unioncard/merchant"
 )
@@ -27,10 +28,11 @@ const lockKey = 0x7563_6465_6d6f
 
 // Load fills an empty database with the demonstration province, in one
 // transaction: it is there whole or not at all. A database it has filled before
-// is left as it is; one with other data is refused with ErrNotEmpty.
+// is left as it is; one with other data is refused with ErrNotEmpty. open opens
+// the personal data of the transaction's database.
 func Load(ctx context.Context, db interface {
 	Begin(context.Context) (pgx.Tx, error)
-}, now time.Time) (loaded bool, err error) {
+}, now time.Time, open func(context.Context, personal.DB) (*personal.Vault, error)) (loaded bool, err error) {
 	tx, err := db.Begin(ctx)
 	if err != nil {
 		return false, fmt.Errorf("demo: begin: %w", err)
@@ -54,6 +56,9 @@ func Load(ctx context.Context, db interface {
 		return false, ErrNotEmpty
 	}
 	l := loader{tx: tx, now: now, plan: makePlan()}
+	if l.vault, err = open(ctx, tx); err != nil {
+		return false, fmt.Errorf("demo: %w", err)
+	}
 	for _, step := range []func(context.Context) error{l.unions, l.floors, l.merchants, l.members} {
 		if err := step(ctx); err != nil {
 			return false, fmt.Errorf("demo: %w", err)
@@ -70,6 +75,7 @@ func Load(ctx context.Context, db interface {
 type loader struct {
 	tx        pgx.Tx
 	now       time.Time
+	vault     *personal.Vault
 	plan      plan
 	territory map[int32]int64 // division → union id
 	employers []union.Union   // grassroots unions
@@ -222,22 +228,18 @@ func (l *loader) members(ctx context.Context) error {
 			r.ValidUntil = card.MonthOf(l.now) - 1
 		}
 	}
+	counties := l.plan.counties
+	sealed := func(i int) (personal.Sealed, error) {
+		var r card.BulkRow
+		row(i, &r)
+		p, err := person(i, r.Name, counties)
+		if err != nil {
+			return personal.Sealed{}, err
+		}
+		return l.vault.Seal(p)
+	}
 	// No change rows: the demonstration is loaded before any node reads it.
 	_, err := card.NewStore(l.tx, card.StoreOptions{}).BulkLoad(ctx, card.By{Actor: actor, Reason: reason}, memberCount,
-		card.BulkOptions{Number: card.BulkNumbers(card.Prefix, seed), NoFeed: true}, row)
+		card.BulkOptions{Number: card.BulkNumbers(card.Prefix, seed), NoFeed: true, Sealed: sealed}, row)
 	return err
-}
-
-func personName(rng *rand.Rand) string {
-	// Squaring favours the first, most common surnames.
-	f := rng.Float64()
-	name := string(surnames[int(f*f*float64(len(surnames)))])
-	if rng.IntN(200) == 0 {
-		name = pick(rng, compoundSurnames)
-	}
-	name += string(pick(rng, givenChars))
-	if rng.IntN(5) > 0 {
-		name += string(pick(rng, givenChars))
-	}
-	return name
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"unioncard/card/personal"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
@@ -27,21 +29,25 @@ type Login struct {
 	division    int32
 	roles       []staff.Role
 	About       string // what it is for, in Chinese
+	grassroots  bool   // of the first grassroots union under the division's
 }
 
 // Logins lists the demonstration's accounts: two people an office, so that one
-// proposes and the other approves.
+// proposes and the other approves, and who keeps members and cards.
 func Logins() []Login {
 	const province, zhengzhou, jinshui = 410000, 410100, 410105
 	return []Login{
-		{"jinshui1", "赵晓红", jinshui, []staff.Role{staff.Negotiator, staff.TerminalManager}, "金水区总工会 签约专员、终端管理员"},
-		{"jinshui2", "钱志强", jinshui, []staff.Role{staff.Approver}, "金水区总工会 审批人"},
-		{"zhengzhou1", "孙丽", zhengzhou, []staff.Role{staff.Negotiator, staff.TerminalManager}, "郑州市总工会 签约专员、终端管理员"},
-		{"zhengzhou2", "李建军", zhengzhou, []staff.Role{staff.Approver}, "郑州市总工会 审批人"},
-		{"henan1", "周敏", province, []staff.Role{staff.Negotiator, staff.TerminalManager}, "省总工会 签约专员（底线条件）"},
-		{"henan2", "吴国华", province, []staff.Role{staff.Approver}, "省总工会 审批人"},
-		{"shenji", "郑娟", province, []staff.Role{staff.Auditor}, "省总工会 审计员"},
-		{"admin", "王伟", province, []staff.Role{staff.Operator}, "省总工会 系统管理员（账号）"},
+		{"jinshui1", "赵晓红", jinshui, []staff.Role{staff.Negotiator, staff.TerminalManager}, "金水区总工会 签约专员、终端管理员", false},
+		{"jinshui2", "钱志强", jinshui, []staff.Role{staff.Approver}, "金水区总工会 审批人", false},
+		{"jinshui3", "冯桂兰", jinshui, []staff.Role{staff.Registrar}, "金水区总工会 会员管理员", false},
+		{"jinshui4", "陈国强", jinshui, []staff.Role{staff.CardManager}, "金水区总工会 发卡管理员", false},
+		{"jiceng1", "褚秀英", jinshui, []staff.Role{staff.Registrar}, "基层工会 会员管理员（上传名册）", true},
+		{"zhengzhou1", "孙丽", zhengzhou, []staff.Role{staff.Negotiator, staff.TerminalManager}, "郑州市总工会 签约专员、终端管理员", false},
+		{"zhengzhou2", "李建军", zhengzhou, []staff.Role{staff.Approver}, "郑州市总工会 审批人", false},
+		{"henan1", "周敏", province, []staff.Role{staff.Negotiator, staff.TerminalManager}, "省总工会 签约专员（底线条件）", false},
+		{"henan2", "吴国华", province, []staff.Role{staff.Approver}, "省总工会 审批人", false},
+		{"shenji", "郑娟", province, []staff.Role{staff.Auditor}, "省总工会 审计员", false},
+		{"admin", "王伟", province, []staff.Role{staff.Operator}, "省总工会 系统管理员（账号）", false},
 	}
 }
 
@@ -52,10 +58,13 @@ type People struct {
 	Applications *application.Store
 	Signing      *signing.Store
 	Drafts       *draft.Store
+	Vault        *personal.Vault
+	Clock        func() time.Time
 }
 
-// LoadPeople adds the demonstration's accounts, and applications in several
-// states at one county's office. A database that has them is left as it is.
+// LoadPeople adds the demonstration's accounts, applications in several states at
+// one county's office, and work with members half done. A database that has them is
+// left as it is.
 func LoadPeople(ctx context.Context, p People) error {
 	accounts := map[string]*staff.Account{}
 	for _, l := range Logins() {
@@ -64,6 +73,9 @@ func LoadPeople(ctx context.Context, p People) error {
 			return fmt.Errorf("demo: account %s: %w", l.Login, err)
 		}
 		accounts[l.Login] = a
+	}
+	if err := p.membership(ctx, accounts); err != nil {
+		return fmt.Errorf("demo: membership: %w", err)
 	}
 	var have bool
 	if err := p.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM applications)`).Scan(&have); err != nil || have {
@@ -110,7 +122,8 @@ func (p *People) openWork(ctx context.Context, clerk *staff.Account) error {
 // account finds an account of the demonstration, or makes it.
 func (p *People) account(ctx context.Context, l Login) (*staff.Account, error) {
 	a := &staff.Account{Login: l.Login, Name: l.Name, Roles: l.roles}
-	err := p.Pool.QueryRow(ctx, `SELECT id, path, name FROM unions WHERE division = $1`, l.division).Scan(&a.UnionID, &a.Path, &a.Union)
+	err := p.Pool.QueryRow(ctx, `SELECT u.id, u.path, u.name FROM unions u JOIN unions d ON CASE WHEN $2 THEN d.id = u.parent_id ELSE d.id = u.id END
+		WHERE d.division = $1 AND (NOT $2 OR u.kind = 'grassroots' AND u.active) ORDER BY u.id LIMIT 1`, l.division, l.grassroots).Scan(&a.UnionID, &a.Path, &a.Union)
 	if err != nil {
 		return nil, err
 	}

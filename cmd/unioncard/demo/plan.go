@@ -29,6 +29,7 @@ const (
 type plan struct {
 	grassroots []grassrootsPlan
 	merchants  []merchantPlan
+	counties   []int32 // where people were born
 }
 
 // grassrootsPlan is one grassroots union under the union of a division, or
@@ -68,7 +69,11 @@ func makePlan() plan {
 			g.counties = append(g.counties, d)
 		}
 	}
-	return plan{grassroots: g.grassroots(), merchants: g.merchants()}
+	p := plan{grassroots: g.grassroots(), merchants: g.merchants()}
+	for _, c := range g.counties {
+		p.counties = append(p.counties, c.Code)
+	}
+	return p
 }
 
 type generator struct {
