@@ -7,8 +7,10 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/portal"
 	"unioncard/card/batch"
+	"unioncard/card/member"
 	"unioncard/card/phone"
 	"unioncard/card/phone/push"
+	"unioncard/card/roster"
 	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -103,6 +105,24 @@ func peopleRows() []row {
 			"您打开以后，有人改了这个批次，没有办理。", "请刷新页面，核对现在的内容后再办。", 0}},
 		{is(batch.ErrNothing), problem{http.StatusConflict, "batch_nothing", "没有可办的卡",
 			"这个批次里没有还要这样办理的卡，可能同事刚刚办过。", "请刷新页面，看看现在的张数。", 0}},
+		{is(roster.ErrNotFound), problem{http.StatusNotFound, "roster_not_found", "没有这份名册",
+			"您要找的名册不存在，或不在您的管辖范围内。", "请从名册导入列表重新进入。", 0}},
+		{is(roster.ErrState, roster.ErrNothing), problem{http.StatusConflict, "roster_moved_on", "名册已经处理过了",
+			"这份名册刚被处理过，或者已经没有要导入的人，没有再办理。", "请刷新页面，看看现在的结果。", 0}},
+		{is(member.ErrNotFound), problem{http.StatusNotFound, "member_not_found", "没有找到",
+			"没有这位会员或这条转接，或它不在您的管辖范围内。", "请核对后从会员列表重新进入。", 0}},
+		{is(member.ErrStale), problem{http.StatusConflict, "member_changed", "会员信息已经变了",
+			"您打开页面之后，别的同事改过这位会员的信息，这次没有保存。", "请刷新页面，核对现在的信息后再办理。", 0}},
+		{is(member.ErrUnion), problem{http.StatusUnprocessableEntity, "union_takes_no_members", "这个工会不能登记会员",
+			"会员只能登记在仍在使用的基层工会。", "请选择会员所在单位的基层工会；单位工会已合并的，选合并后的工会。", 0}},
+		{is(member.ErrMoving), problem{http.StatusConflict, "transfer_open", "正在转接中",
+			"这位会员已有一条转接在等待答复。", "请到“转接”里办理那一条；要改接收工会，先由原申请的工会撤回。", 0}},
+		{is(member.ErrHere), problem{http.StatusConflict, "member_here", "已是本工会会员",
+			"这位会员现在就登记在这个工会。", "不用转接；信息有变的，请直接修改。", 0}},
+		{is(member.ErrDecided), problem{http.StatusConflict, "transfer_decided", "转接已经办结",
+			"这条转接已经同意、退回或撤回，不能再办。", "请刷新页面查看结果；还要转接的，重新申请。", 0}},
+		{is(member.ErrNoData), problem{http.StatusConflict, "member_no_data", "没有个人信息",
+			"这位会员的个人信息已经删除，或还没有录入。", "要继续办理，请先核对身份，补录身份证号和姓名；已删除的，重新登记入会。", 0}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
 			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
 		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",
