@@ -132,6 +132,8 @@ func secure(x *exchange.Exchange) {
 	x.SetHeader("X-Content-Type-Options", "nosniff")
 	x.SetHeader("Referrer-Policy", "same-origin")
 	x.SetHeader("Cross-Origin-Opener-Policy", "same-origin")
+	// The till's page alone reads codes with a camera, and says so itself.
+	x.SetHeader("Permissions-Policy", "camera=(), microphone=()")
 	if x.Account != nil || strings.HasPrefix(x.Gin.Request.URL.Path, "/console") {
 		x.SetHeader("Cache-Control", "no-store")
 	}
