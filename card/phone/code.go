@@ -143,7 +143,8 @@ type sentCode struct {
 
 // use takes a right code; ErrCodeWrong if somebody was faster.
 func (c sentCode) use(ctx context.Context, tx pgx.Tx, now time.Time) error {
-	tag, err := tx.Exec(ctx, `UPDATE phone_codes SET expires_at = $3 WHERE phone = $1 AND mac = $2 AND expires_at > $3`, c.phone, c.mac, now)
+	// Not "now": another attempt's clock may be a moment behind this one's.
+	tag, err := tx.Exec(ctx, `UPDATE phone_codes SET expires_at = '-infinity' WHERE phone = $1 AND mac = $2 AND expires_at > $3`, c.phone, c.mac, now)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@
 
 -- phone_codes: the last code sent to a number, known to us or not, and how many
 -- were asked for. mac is HMAC-SHA-256 of the number's hash and the code under the
--- keyring's token key key_id; expires_at moves to the present once it was used.
+-- keyring's token key key_id; expires_at is -infinity once it was used.
 -- in_hour and in_day count codes since hour_from and day_from.
 CREATE TABLE phone_codes (
     phone      bytea       PRIMARY KEY CHECK (octet_length(phone) = 16),
