@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"unioncard/api/console"
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/api/phone"
@@ -14,6 +15,10 @@ import (
 const (
 	pageTime = 10 * time.Second
 	longTime = 60 * time.Second
+	// streamTime is for half a gigabyte over a county's line; maxStreaming is how many
+	// send at once.
+	streamTime   = 30 * time.Minute
+	maxStreaming = 16
 )
 
 // Bodies of the public form, in bytes: 50 outlets of a few hundred letters each,
@@ -185,6 +190,25 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/import/:id", c.ImportShow, staff.ReadBusiness, "importrun"),
 		s.consolePost("/console/import/:id", c.ImportPropose, staff.ImportBusiness, "importrun"),
 
+		s.consoleGet("/console/members", c.MemberList, staff.ReadMembers, ""),
+		s.consolePost("/console/members/search", c.MemberSearch, staff.ReadMembers, ""),
+		s.consoleGet("/console/members/:id", c.MemberShow, staff.ReadMembers, "member"),
+		s.consolePost("/console/members/:id/reveal", c.MemberReveal, staff.RevealMembers, "member"),
+		s.consolePost("/console/members/:id/export", c.MemberExport, staff.RevealMembers, "member"),
+		s.consoleGet("/console/members/:id/edit", c.MemberEditForm, staff.WriteMembers, "member"),
+		s.consolePost("/console/members/:id/edit", c.MemberEdit, staff.WriteMembers, "member"),
+		s.consolePost("/console/members/:id/move", c.MemberMove, staff.WriteMembers, "member"),
+		s.consoleGet("/console/members/:id/transfer", c.MemberTransferForm, staff.WriteMembers, "member"),
+		s.consolePost("/console/members/:id/transfer", c.MemberTransfer, staff.WriteMembers, "member"),
+		s.consoleGet("/console/unions/:id/register", c.MemberNew, staff.WriteMembers, "union"),
+		s.consolePost("/console/unions/:id/register", c.MemberRegister, staff.WriteMembers, "union"),
+		s.consoleGet("/console/transfers", c.TransferList, staff.ReadMembers, ""),
+		s.consoleGet("/console/unions/:id/transfer", c.TransferNew, staff.WriteMembers, "union"),
+		s.consolePost("/console/unions/:id/transfer", c.TransferCreate, staff.WriteMembers, "union"),
+		s.consoleGet("/console/transfers/:id/decide", c.TransferDecideForm, staff.WriteMembers, "transferout"),
+		s.consolePost("/console/transfers/:id/decide", c.TransferDecide, staff.WriteMembers, "transferout"),
+		s.consoleGet("/console/transfers/:id/withdraw", c.TransferWithdrawForm, staff.WriteMembers, "transferin"),
+		s.consolePost("/console/transfers/:id/withdraw", c.TransferWithdraw, staff.WriteMembers, "transferin"),
 		s.consoleGet("/console/unions", c.UnionList, staff.ReadUnions, ""),
 		s.consoleGet("/console/unions/:id", c.UnionShow, staff.ReadUnions, "union"),
 		s.consoleGet("/console/unions/:id/add", c.UnionAddForm, staff.WriteUnions, "union"),
@@ -194,6 +218,31 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/unions/:id/merge", c.UnionMergeForm, staff.WriteUnions, "union"),
 		s.consoleLong("/console/unions/:id/merge", c.UnionMerge, staff.WriteUnions, "union"),
 		s.consolePost("/console/unions/:id/merge/withdraw", c.UnionMergeWithdraw, staff.WriteUnions, "union"),
+
+		s.consoleGet("/console/cards", c.CardList, staff.ReadMembers, ""),
+		s.consolePost("/console/cards", c.CardCreate, staff.WriteCards, ""),
+		s.consoleGet("/console/cards/new", c.CardNew, staff.WriteCards, ""),
+		s.consolePost("/console/cards/find", c.CardFind, staff.ReadMembers, ""),
+		s.consoleGet("/console/cards/:id", c.CardShow, staff.ReadMembers, "card"),
+		s.consolePost("/console/cards/:id/move", c.CardMove, staff.WriteCards, "card"),
+		s.consolePost("/console/cards/:id/print", c.CardPrint, staff.WriteCards, "card"),
+		s.consoleGet("/console/batches", c.BatchList, staff.ReadMembers, ""),
+		s.consolePost("/console/batches", c.BatchCreate, staff.WriteCards, ""),
+		s.consoleGet("/console/batches/new", c.BatchNew, staff.WriteCards, ""),
+		s.consoleGet("/console/batches/:id", c.BatchShow, staff.ReadMembers, "batch"),
+		s.consolePost("/console/batches/:id/move", c.BatchMove, staff.WriteCards, "batch"),
+		s.consolePost("/console/batches/:id/edit", c.BatchEdit, staff.WriteCards, "batch"),
+		s.consoleLong("/console/batches/:id/hand", c.BatchHand, staff.WriteCards, "batch"),
+		s.consoleLong("/console/batches/:id/file", c.BatchFile, staff.WriteCards, "batch"),
+		s.consoleLong("/console/batches/:id/download", c.BatchDownload, staff.WriteCards, "batch"),
+
+		s.consoleGet("/console/rosters", c.RosterList, staff.ReadMembers, ""),
+		s.consoleStream("/console/rosters", c.RosterUpload, staff.WriteMembers, ""),
+		s.consoleGet("/console/rosters/template", c.RosterTemplate, staff.WriteMembers, ""),
+		s.consoleGet("/console/rosters/:id", c.RosterShow, staff.ReadMembers, "rosterrun"),
+		s.consolePost("/console/rosters/:id/apply", c.RosterApply, staff.WriteMembers, "rosterrun"),
+		s.consolePost("/console/rosters/:id/discard", c.RosterDiscard, staff.WriteMembers, "rosterrun"),
+		s.consoleExport("/console/rosters/:id/faults", c.RosterFaults, staff.WriteMembers, "rosterrun"),
 
 		s.consoleGet("/console/silent", c.SilentList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
@@ -214,6 +263,13 @@ func (s *server) consoleGet(path string, h exchange.Handler, right staff.Right, 
 		open: true, people: true, right: right, object: object}
 }
 
+// consoleExport is a file of the console that takes long to make.
+func (s *server) consoleExport(path string, h exchange.Handler, right staff.Right, object string) route {
+	r := s.consoleGet(path, h, right, object)
+	r.timeout = longTime
+	return r
+}
+
 // consolePost is a form of the console.
 func (s *server) consolePost(path string, h exchange.Handler, right staff.Right, object string) route {
 	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
@@ -225,6 +281,15 @@ func (s *server) consolePost(path string, h exchange.Handler, right staff.Right,
 func (s *server) consoleLong(path string, h exchange.Handler, right staff.Right, object string) route {
 	r := s.consolePost(path, h, right, object)
 	r.timeout = longTime
+	return r
+}
+
+// consoleStream is a form of the console with a file too large to be held, which the
+// handler reads as it arrives. So the gate holds who is still sending, too; it is the
+// route's own, and a slow sender keeps nobody else out.
+func (s *server) consoleStream(path string, h exchange.Handler, right staff.Right, object string) route {
+	r := s.consolePost(path, h, right, object)
+	r.media, r.body, r.timeout, r.gate = exchange.MediaStream, console.RosterBody, streamTime, &gate{max: maxStreaming}
 	return r
 }
 

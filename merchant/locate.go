@@ -18,10 +18,15 @@ var locateSQL = map[string]string{
 	"floor":     `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
 	"proposal":  `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
 	"importrun": `SELECT u.path FROM import_runs r JOIN unions u ON u.id = r.office_id WHERE r.id = $1`,
-	"union":     `SELECT path FROM unions WHERE id = $1`,
-	"card":      `SELECT u.path FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id WHERE c.serial = $1`,
-	"batch":     `SELECT u.path FROM batches b JOIN unions u ON u.id = b.union_id WHERE b.id = $1`,
-	"staff":     `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
+	"rosterrun": `SELECT u.path FROM roster_runs r JOIN unions u ON u.id = r.union_id WHERE r.id = $1 AND r.state <> 'uploading'`,
+	"member":    `SELECT u.path FROM members m JOIN unions u ON u.id = m.union_id WHERE m.id = $1`,
+	// A transfer as the union sees it that the member leaves, and as the one that asked.
+	"transferout": `SELECT u.path FROM member_transfers t JOIN unions u ON u.id = t.from_union WHERE t.id = $1`,
+	"transferin":  `SELECT u.path FROM member_transfers t JOIN unions u ON u.id = t.to_union WHERE t.id = $1`,
+	"union":       `SELECT path FROM unions WHERE id = $1`,
+	"card":        `SELECT u.path FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id WHERE c.serial = $1`,
+	"batch":       `SELECT u.path FROM batches b JOIN unions u ON u.id = b.union_id WHERE b.id = $1`,
+	"staff":       `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
 	// A public draft that was not sent is not the office's yet.
 	"application": `SELECT u.path FROM applications a JOIN unions u ON u.id = a.office_id WHERE a.id = $1 AND NOT (a.source = 'public' AND a.submitted_at IS NULL)`,
 	"file": `SELECT u.path FROM files f JOIN unions u ON u.id = CASE f.object_kind

@@ -9,6 +9,10 @@ import (
 	"time"
 
 	"unioncard/api/page"
+	"unioncard/card"
+	"unioncard/card/batch"
+	"unioncard/card/member"
+	"unioncard/card/roster"
 	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -39,8 +43,13 @@ type Options struct {
 	Intake       *intake.Store
 	Territory    *territory.Store // the union tree
 	Census       *union.Census    // its counts
+	Rosters      *roster.Store
 	Signs        *directory.Signs // of life, of what the public directory lists
 	Reports      *report.Store
+	Cards        *card.Store
+	Members      *member.Store
+	CardCodes    *card.Codes
+	Batches      *batch.Store
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool
 	Clock         func() time.Time

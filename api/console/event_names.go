@@ -14,8 +14,8 @@ func kindNames() []page.Choice {
 		{Value: "contract", Label: "协议"}, {Value: "draft", Label: "条款草稿"}, {Value: "proposal", Label: "审批"},
 		{Value: "floor", Label: "底线条件"}, {Value: "categories", Label: "商品分类"}, {Value: "terminal", Label: "终端"},
 		{Value: "exitplan", Label: "退出安排"}, {Value: "file", Label: "附件"}, {Value: "importrun", Label: "批量导入"},
-		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"},
-		{Value: "member", Label: "会员"},
+		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"}, {Value: "batch", Label: "发卡批次"},
+		{Value: "member", Label: "会员"}, {Value: "rosterrun", Label: "名册导入"},
 	}
 }
 
@@ -50,7 +50,15 @@ func actionNames() map[string]string {
 		"staff.reset_password": "重置密码", "staff.reset_second_factor": "重置两步验证", "staff.change_password": "修改密码",
 		"staff.enrol_second_factor": "设置两步验证", "staff.renew_recovery_codes": "更换恢复码", "staff.use_recovery_code": "使用恢复码", "staff.sign_in": "登录",
 		"union.create": "新建工会", "union.seed": "初始化工会组织", "union.rename": "工会改名", "union.merge": "并入别的工会", "union.absorb": "接收并入的工会", "member.enroll": "登记会员", "member.leave": "会员退会",
+		"member.register": "登记会员", "member.rejoin": "重新入会", "member.retire": "会员退休", "member.edit": "修改会员资料",
+		"member.reveal": "查看会员明文资料", "member.export": "导出个人资料", "member.erase": "删除个人资料", "member.search": "查找会员",
 		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
+		"roster.upload": "上传名册", "roster.confirm": "确认导入名册", "roster.apply": "导入名册", "roster.discard": "放弃名册", "roster.faults": "下载问题名册",
+		"card.issue": "发会员卡", "card.prepare": "发会员卡（待激活）", "card.issue_many": "批量发卡", "card.prepare_many": "批量发卡（待激活）",
+		"card.activate": "激活会员卡", "card.leave": "随退会终止会员卡", "card.download": "下载单卡制卡文件",
+		"batch.create": "新建批次", "batch.edit": "修改批次", "batch.start": "开始办批次", "batch.stop": "停下批次", "batch.finish": "批次办完",
+		"batch.close": "结束批次", "batch.file": "生成制卡文件", "batch.download": "下载制卡文件", "batch.deliver": "登记交付",
+		"batch.activate": "批量激活", "batch.renew": "批量续期",
 		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂",
 	}
 }
@@ -111,7 +119,7 @@ func objectName(id string) string {
 func objectURL(kind, id string) string {
 	pages := map[string]string{
 		"application": "applications", "merchant": "merchants", "outlet": "outlets", "contract": "contracts",
-		"proposal": "proposals", "terminal": "terminals", "union": "unions",
+		"proposal": "proposals", "terminal": "terminals", "card": "cards", "batch": "batches", "union": "unions", "member": "members", "rosterrun": "rosters",
 	}
 	if pages[kind] == "" || strings.Trim(id, "0123456789") != "" || id == "" {
 		return ""

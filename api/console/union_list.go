@@ -79,21 +79,23 @@ func (r unionRow) State() string {
 // unionPage is a union and what hangs right below it, or what a search found.
 type unionPage struct {
 	page.Frame
-	Union    *union.Union
-	Found    bool // the list is what a search found in the whole territory
-	Count    union.Count
-	AsOf     time.Time // of the counts
-	Facts    []any
-	List     *List
-	Rows     []unionRow
-	History  []page.Step
-	Waiting  *signing.Proposal // a merger proposed
-	Own      bool              // the account proposed it
-	Writes   bool
-	MayName  bool
-	MayMerge bool
-	Form     *page.Form
-	Next     *union.Union // the active union that a merged one is by now
+	Union   *union.Union
+	Found   bool // the list is what a search found in the whole territory
+	Count   union.Count
+	AsOf    time.Time // of the counts
+	Facts   []any
+	List    *List
+	Rows    []unionRow
+	History []page.Step
+	Waiting *signing.Proposal // a merger proposed
+	Own     bool              // the account proposed it
+	Writes  bool
+	// Registers: members may be registered right here.
+	Registers bool
+	MayName   bool
+	MayMerge  bool
+	Form      *page.Form
+	Next      *union.Union // the active union that a merged one is by now
 }
 
 // NextURL is the successor's page.
@@ -176,6 +178,7 @@ func (h *Handlers) showUnion(x *exchange.Exchange, id int64, l *List, form *page
 		return err
 	}
 	p.Writes = x.Account.May(staff.WriteUnions) && u.Active
+	p.Registers = u.Active && u.Kind == union.Grassroots && x.Account.May(staff.WriteMembers)
 	p.MayName = p.Writes && (id != x.Account.UnionID || u.ParentID == 0)
 	p.MayMerge = p.Writes && u.Kind != union.Province && id != x.Account.UnionID
 	if err := h.unionFacts(x, p); err != nil {

@@ -70,6 +70,15 @@ func badges() map[string]Badge {
 		"outlet_suspended":   {"已暂停", "bad"},
 		"outlet_closed":      {"已停业", "off"},
 
+		"member_in":          {"在会", "good"},
+		"member_retired":     {"退休", "good"},
+		"member_left":        {"已退会", "off"},
+		"transfer_requested": {"等转出方答复", "wait"},
+		"transfer_done":      {"已转接", "good"},
+		"transfer_declined":  {"未同意", "bad"},
+		"transfer_withdrawn": {"已撤回", "off"},
+		"transfer_void":      {"已失效", "off"},
+
 		"union_active": {"在用", "good"},
 		"union_merged": {"已并入别处", "off"},
 

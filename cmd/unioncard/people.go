@@ -56,10 +56,12 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
-			Territory: n.territory, Census: union.NewCensus(n.pool, clock),
-			Intake: taking, Applications: n.applied, Files: n.files,
+			Members: n.members, Territory: n.territory, Census: union.NewCensus(n.pool, clock),
+			Rosters: n.rosters,
+			Intake:  taking, Applications: n.applied, Files: n.files,
 			Signing: proposals, Contracts: n.contracts, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock), Signs: n.listing.signs,
+			Cards: n.cards, CardCodes: n.codes, Batches: n.batches,
 			Clock: clock, Logger: n.log,
 		}),
 		PhonePage: phonePage,

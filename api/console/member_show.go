@@ -1,0 +1,211 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"unioncard/api/exchange"
+	"unioncard/api/page"
+	"unioncard/card"
+	"unioncard/card/member"
+	"unioncard/card/personal"
+	"unioncard/card/union/event"
+	"unioncard/card/union/keyset"
+	"unioncard/card/union/staff"
+	"unioncard/merchant"
+)
+
+type memberPage struct {
+	page.Frame
+	M         member.Member
+	State     string
+	Class     string
+	Cards     []card.Held
+	Transfers []member.Transfer
+	History   []page.Step
+	Form      *page.Form
+	// Plain is shown once, to who has just said why; nil otherwise.
+	Plain *personal.Person
+	// What the account may do.
+	Writes, Reveals, MakesCards bool
+}
+
+// CardState is a card's state for its badge.
+func (*memberPage) CardState(c card.Held) string { return "card_" + c.Status.String() }
+
+// Number is a card's number, masked.
+func (*memberPage) Number(c card.Held) string { return fmt.Sprintf("**** %04d", c.Last4) }
+
+// URL is a card's page.
+func (*memberPage) URL(c card.Held) string { return cardURL(c.Serial) }
+
+// TransferState is a transfer's state for its badge.
+func (*memberPage) TransferState(t member.Transfer) string { return "transfer_" + string(t.State) }
+
+// Live reports whether the membership has not ended.
+func (p *memberPage) Live() bool { return p.M.Status.Live() }
+
+// Left reports whether it has.
+func (p *memberPage) Left() bool { return p.M.Status == member.StatusLeft }
+
+// In reports whether the member is in the union and at work.
+func (p *memberPage) In() bool { return p.M.Status == member.StatusIn }
+
+// NoCard reports whether there is no card that is in use or may be.
+func (p *memberPage) NoCard() bool {
+	for _, c := range p.Cards {
+		if c.Status.Live() {
+			return false
+		}
+	}
+	return true
+}
+
+// cardsShown bounds the cards and transfers on a member's page.
+const cardsShown = 50
+
+// MemberShow answers GET /console/members/:id.
+func (h *Handlers) MemberShow(x *exchange.Exchange) error {
+	m, err := h.memberOf(x)
+	if err != nil {
+		return err
+	}
+	return h.showMember(x, m, page.NewForm(), nil)
+}
+
+func (h *Handlers) showMember(x *exchange.Exchange, m member.Member, form *page.Form, plain *personal.Person) (err error) {
+	p := &memberPage{M: m, State: memberBadge(m.Status), Class: merchant.ClassName(int(m.Class)), Form: form, Plain: plain,
+		Frame:  page.Frame{Title: m.Name, Active: "members", Crumbs: []page.Crumb{{Title: "会员", URL: "/console/members"}}},
+		Writes: x.Account.May(staff.WriteMembers), Reveals: x.Account.May(staff.RevealMembers), MakesCards: x.Account.May(staff.WriteCards)}
+	newest := keyset.Page{Sort: "id", Desc: true, Limit: cardsShown}
+	if p.Cards, err = h.Cards.List(x.Ctx, x.Account.Path, card.ListFilter{Member: m.ID}, newest); err != nil {
+		return err
+	}
+	if p.Transfers, err = h.Members.Transfers(x.Ctx, x.Account.Path, member.TransferFilter{MemberID: m.ID}, newest); err != nil {
+		return err
+	}
+	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "member",
+		ObjectID: strconv.FormatInt(m.ID, 10), Limit: historyRows})
+	if err != nil {
+		return err
+	}
+	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
+		return err
+	}
+	for _, e := range events {
+		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
+	}
+	return h.Pages.Page(x, "console/member_show", p)
+}
+
+// MemberReveal answers POST /console/members/:id/reveal: the data in plain, in this
+// one answer, for a reason that is logged.
+func (h *Handlers) MemberReveal(x *exchange.Exchange) error {
+	form, m, err := posted(x, h.memberOf)
+	if err != nil {
+		return err
+	}
+	var wrong merchant.FieldErrors
+	by := byCards(x, reasonAs(form, "reveal_reason", &wrong))
+	var plain personal.Person
+	if err = wrong.Err(); err == nil {
+		plain, err = h.Members.Reveal(x.Ctx, by, m.ID)
+	}
+	if refused, ok := memberFault(form.Values, err); ok {
+		x.Status = http.StatusUnprocessableEntity
+		return h.showMember(x, m, refused, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return h.showMember(x, m, page.NewForm(), &plain)
+}
+
+// reasonAs is reasonIn for one of several reasons on a page.
+func reasonAs(form *exchange.Form, name string, wrong *merchant.FieldErrors) string {
+	var own merchant.FieldErrors
+	one := exchange.Form{Values: map[string][]string{"reason": {form.Text(name)}}}
+	reason := reasonIn(&one, &own)
+	for _, f := range own {
+		wrong.Add(name, f.Message)
+	}
+	return reason
+}
+
+// MemberExport answers POST /console/members/:id/export: everything that is kept of
+// the member, for the member's own hands (PIPL, article 45).
+func (h *Handlers) MemberExport(x *exchange.Exchange) error {
+	form, m, err := posted(x, h.memberOf)
+	if err != nil {
+		return err
+	}
+	var wrong merchant.FieldErrors
+	by := byCards(x, reasonAs(form, "export_reason", &wrong))
+	if err := wrong.Err(); err != nil {
+		x.Status = http.StatusUnprocessableEntity
+		return h.showMember(x, m, &page.Form{Values: form.Values, Errors: wrong}, nil)
+	}
+	doc, err := h.Members.Export(x.Ctx, by, m.ID)
+	if err != nil {
+		return err
+	}
+	file, err := doc.JSON()
+	if err != nil {
+		return err
+	}
+	x.SetHeader("Content-Disposition", fmt.Sprintf(`attachment; filename="member-%d.json"`, m.ID))
+	x.SetHeader("Cache-Control", "no-store")
+	x.ContentType = []string{"application/json; charset=utf-8"}
+	x.Out = append(x.Out[:0], file...)
+	return nil
+}
+
+// MemberMove answers POST /console/members/:id/move: leaving, coming back, retiring,
+// and the erasure of the data of who has left (PIPL, article 47).
+func (h *Handlers) MemberMove(x *exchange.Exchange) error {
+	form, m, err := posted(x, h.memberOf)
+	if err != nil {
+		return err
+	}
+	action := form.Text("action")
+	var wrong merchant.FieldErrors
+	by := byCards(x, reasonAs(form, action+"_reason", &wrong))
+	said := ""
+	if err = wrong.Err(); err == nil {
+		said, err = h.memberMove(x, by, m.ID, action)
+	}
+	if refused, ok := memberFault(form.Values, err); ok {
+		x.Status = http.StatusUnprocessableEntity
+		return h.showMember(x, m, refused, nil)
+	}
+	if taken, lookErr := h.memberTaken(x, err); taken != nil || lookErr != nil {
+		if lookErr != nil {
+			return lookErr
+		}
+		x.Status = http.StatusUnprocessableEntity
+		return h.showMember(x, m, &page.Form{Values: form.Values, Summary: "他退会前的手机号现在是别人的。请先修改他的手机号，再办理重新入会。"}, nil)
+	}
+	if err != nil {
+		return err
+	}
+	page.Notify(x, said)
+	return x.Redirect(memberURL(m.ID))
+}
+
+func (h *Handlers) memberMove(x *exchange.Exchange, by card.By, id int64, action string) (string, error) {
+	switch action {
+	case "leave":
+		return "已办理退会，会员卡已注销。", h.Members.Leave(x.Ctx, by, id)
+	case "retire":
+		return "已登记退休，会员卡照常使用。", h.Members.Retire(x.Ctx, by, id)
+	case "rejoin":
+		return "已重新入会，可以发新卡了。", h.Members.Rejoin(x.Ctx, by, id, 0)
+	case "erase":
+		if !x.Account.May(staff.RevealMembers) {
+			return "", exchange.ErrForbidden
+		}
+		return "个人资料已删除，不能恢复。", h.Members.Erase(x.Ctx, by, id)
+	}
+	return "", merchant.FieldErrors{{Field: "action", Message: "请选择要办的事。"}}
+}
