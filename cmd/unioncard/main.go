@@ -44,6 +44,7 @@ func commands() []command {
 		{"staff", "create|reset|list|roles …", "accounts, for the first operator of a fresh installation", modeTool, runStaff, staffUsage},
 		{"audit", "verify [--head SEQ:HASH]", "prove that the event log is what was written", modeTool, runAudit, auditUsage},
 		{"demo", "outlets|cards [--count N]", "what the demo data holds", modeTool, runDemo, demoUsage},
+		{"roster", "sample --rows N --out FILE", "make a sample roster of members with planted faults", modeTool, runRoster, rosterUsage},
 		{"simulate", "--url URL --rate N …", "play tills against a running service", modeTool, runSimulate, simulateUsage},
 	}
 }
@@ -58,7 +59,7 @@ const (
   card code NUMBER [--slot 0|1]                 the code that the card's phone would show now
   card codes [--count 10] [--offset 0] [--steps -1,0,1] [--slots 0,1]
   card printed NUMBER                           the code that is printed on the card
-  card lost|found|suspend|resume|replace|cancel NUMBER --reason WHY
+  card activate|lost|found|suspend|resume|replace|cancel NUMBER --reason WHY
 `
 	terminalUsage = `
   terminal activation-code OUTLET               for a till; good once, 15 minutes

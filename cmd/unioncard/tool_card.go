@@ -73,6 +73,7 @@ func (t *tool) cardByNumber(ctx context.Context, codes *card.Codes, store *card.
 func (t *tool) moveCard(ctx context.Context, store *card.Store, serial int64) error {
 	moves := map[string]func(context.Context, card.By, int64) error{
 		"lost": store.ReportLost, "found": store.Found, "suspend": store.Suspend, "resume": store.Resume, "cancel": store.Cancel,
+		"activate": store.Activate,
 		"replace": func(ctx context.Context, by card.By, serial int64) error {
 			c, err := store.Replace(ctx, by, serial)
 			if err == nil {
