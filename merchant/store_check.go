@@ -54,6 +54,9 @@ func (s *Store) CheckTerms(ctx context.Context, contractID int64, doc []byte, ef
 	}
 	out := &Check{SHA256: p.sum}
 	err = s.look(ctx, func(tx pgx.Tx) error {
+		if err := holdTerritories(ctx, tx, p.doc); err != nil {
+			return err
+		}
 		c, err := readContract(ctx, tx, contractID)
 		if err != nil {
 			return err

@@ -95,7 +95,7 @@ func bindToMerchant(m *Merchant, n *NewContract) error {
 // county sign contracts.
 func checkOffice(ctx context.Context, tx pgx.Tx, id int64) error {
 	var kind string
-	err := tx.QueryRow(ctx, `SELECT kind FROM unions WHERE id = $1`, id).Scan(&kind)
+	err := tx.QueryRow(ctx, `SELECT CASE WHEN merged_into IS NULL THEN kind ELSE 'merged' END FROM unions WHERE id = $1`, id).Scan(&kind)
 	switch err = found("office", err); {
 	case errors.Is(err, ErrNotFound):
 		return &InvalidError{Field: "OfficeID", Detail: "does not exist"}

@@ -53,6 +53,9 @@ func (s *Store) PublishFloor(ctx context.Context, by By, n NewFloor) (PublishedF
 	}
 	var out PublishedFloor
 	err = s.change(ctx, func(tx pgx.Tx) error {
+		if err := holdTerritories(ctx, tx, p.doc); err != nil {
+			return err
+		}
 		if err := lockFloor(ctx, tx, n.Trade, n.Brand); err != nil {
 			return err
 		}

@@ -69,6 +69,9 @@ func (s *Store) PublishTerms(ctx context.Context, by By, contractID int64, doc [
 	}
 	out := Published{SHA256: p.sum}
 	err = s.change(ctx, func(tx pgx.Tx) error {
+		if err := holdTerritories(ctx, tx, p.doc); err != nil {
+			return err
+		}
 		c, err := lockContract(ctx, tx, contractID, true)
 		if err != nil {
 			return err

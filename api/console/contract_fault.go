@@ -98,6 +98,8 @@ func invalidSentence(e *merchant.InvalidError) string {
 		return "截止日期应在开始日期之后。"
 	case "category":
 		return "优惠条件用了已停用或不存在的商品类别，请改正。"
+	case "territory":
+		return "优惠条件写明的地区里，有的工会已经合并，那里的会员都换到了新的地区。请改成并入后的地区。"
 	case "contract":
 		return "这份协议还没有优惠条件。"
 	}

@@ -175,6 +175,27 @@ func TestMergeKeepsTermsTheirMeaning(t *testing.T) {
 	w.must(err)
 	w.clock.add(time.Second)
 	w.must(w.propose(from, into))
+
+	// What is published anew may not name what is gone, nor may what is gone sign.
+	var invalid *merchant.InvalidError
+	_, err = w.merchants.PublishTerms(w.ctx, by, only, []byte(discount(410105)), time.Time{})
+	if !errors.As(err, &invalid) || invalid.Field != "territory" {
+		t.Errorf("Terms for a merged territory: %v", err)
+	}
+	_, err = w.merchants.CheckTerms(w.ctx, only, []byte(discount(410103, 410105)), time.Time{})
+	if !errors.As(err, &invalid) || invalid.Field != "territory" {
+		t.Errorf("checked: %v", err)
+	}
+	_, err = w.merchants.PublishFloor(w.ctx, by, merchant.NewFloor{Trade: merchant.TradeShopping, Terms: []byte(discount(410105)), DeadlineDays: 30})
+	if !errors.As(err, &invalid) || invalid.Field != "territory" {
+		t.Errorf("a floor for a merged territory: %v", err)
+	}
+	m, err := w.merchants.CreateMerchant(w.ctx, by, merchant.NewMerchant{OfficeID: into, Name: "x", Trade: merchant.TradeCatering})
+	w.must(err)
+	_, err = w.merchants.CreateContract(w.ctx, by, merchant.NewContract{MerchantID: m, OfficeID: from, ValidFrom: noon, ValidUntil: noon.AddDate(1, 0, 0)})
+	if !errors.As(err, &invalid) || invalid.Field != "OfficeID" {
+		t.Errorf("a contract of a merged office: %v", err)
+	}
 }
 
 // A city's union goes into another's: its counties keep their codes, and offers of
