@@ -241,6 +241,9 @@ func (s *server) readBody(r *route, next exchange.Handler) exchange.Handler {
 				return err
 			}
 		}
+		if r.media == exchange.MediaStream { // the handler reads it as it arrives
+			return next(x)
+		}
 		if err := x.ReadBody(r.body); err != nil {
 			return err
 		}

@@ -27,6 +27,9 @@ func (x *Exchange) CheckBody(want Media, limit int) error {
 	if want == NoBody {
 		return nil
 	}
+	if want == MediaStream {
+		want = MediaUpload
+	}
 	header := r.Header["Content-Type"]
 	if len(header) != 1 || header[0] != string(want) && !sameMedia(header[0], want) {
 		return ErrMediaType

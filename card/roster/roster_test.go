@@ -154,7 +154,9 @@ func (w *world) faults(id int64) map[int]string {
 	return out
 }
 
-func csv(rows ...string) string { return "姓名,身份证号,手机号,工会\n" + strings.Join(rows, "\n") + "\n" }
+func csv(rows ...string) string {
+	return "姓名,身份证号,手机号,工会\n" + strings.Join(rows, "\n") + "\n"
+}
 
 // line is a row of csv about the n-th sample person.
 func line(n int, more ...string) string {

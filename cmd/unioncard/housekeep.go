@@ -63,6 +63,7 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			gone, err := n.files.Sweep(ctx)
 			return int64(gone), err
 		}},
+		{"prune rosters", n.rosters.Prune},
 		{"prune sign-ins", n.accounts.Prune},
 		{"end phones whose number changed", n.phones.EndDue},
 		{"prune phones", n.phones.Prune},

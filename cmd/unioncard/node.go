@@ -22,9 +22,11 @@ import (
 
 	"unioncard/api"
 	"unioncard/card"
+	"unioncard/card/batch"
 	"unioncard/card/feed"
 	"unioncard/card/member"
 	"unioncard/card/personal"
+	"unioncard/card/roster"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
@@ -49,6 +51,9 @@ type node struct {
 	reader    *feed.Reader
 	journal   *purchase.Journal
 	committer *purchase.Committer
+	codes     *card.Codes
+	cards     *card.Store // issues with the deployment's prefix
+	batches   *batch.Store
 	desk      *purchase.Desk
 	merchants *merchant.Store
 	files     *file.Store
@@ -62,6 +67,7 @@ type node struct {
 	listing   *listing
 	vault     *personal.Vault
 	members   *member.Store
+	rosters   *roster.Store // and their imports' work
 	phones    *phones
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
@@ -152,11 +158,13 @@ func (n *node) build(ctx context.Context) error {
 		return fmt.Errorf("personal data: %w", err)
 	}
 	n.vault = vault
+	n.newBatches(codes, clock)
 	if n.phones, err = n.newPhones(table, codes, state, clock); err != nil {
 		return err
 	}
 	n.members = newMembers(n.pool, vault, clock, n.phones.Source())
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
+	n.rosters = roster.NewStore(n.pool, roster.Options{Vault: vault, Members: n.members, Clock: clock, Logger: n.log})
 	people, err := n.people(clock)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -251,6 +259,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"change feed", n.reader.Run},
 		{"housekeeping", n.housekeep},
 		{"floor impacts", n.impacts.Run},
+		{"roster imports", n.rosters.Run},
 		{"event chain", n.newChainer().Run},
 		{"keyring", n.reloadKeys},
 		{"keys of personal data", n.vault.Run},
@@ -258,6 +267,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"terminal signs", n.fleet.Run},
 		{"directory", n.listing.run},
 		{"phones", n.phones.run},
+		{"batches", n.batches.Run},
 		{"committer", n.committer.Run},
 	}
 	parts = append(append(parts, n.shared...),
