@@ -52,14 +52,14 @@ unioncard 演示已启动 / the demonstration is running
 
   收银台 in a browser http://%s/till     激活码 code: %s
   手机会员卡 phone    http://%s/m        手机号 number: %s，验证码显示在本窗口 its code comes up in this window
-  名册样例 a roster   bin/unioncard roster sample --rows 2000 --faults 30 --out roster.csv（以 jiceng1 登录，在“名册导入”上传 upload it as jiceng1）
+  名册样例 a roster   bin/unioncard roster sample --rows 2000 --faults 30 --seed %d --out roster.csv（以 jiceng1 登录，在“名册导入”上传 upload it as jiceng1）
 
   公开目录 directory  http://%s/
   入网申请 apply      http://%s/apply
   管理台 console      http://%s/console     密码 password of all: %s
 %s
 `, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"), number, number, n.cfg.Data, n.cfg.Data,
-		api, browser.Code, api, demo.WorkerPhone, api, api, api, demo.Password, logins())
+		api, browser.Code, api, demo.WorkerPhone, demo.RosterSeed, api, api, api, demo.Password, logins())
 	return err
 }
 

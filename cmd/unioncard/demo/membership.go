@@ -60,10 +60,10 @@ func (r *registry) by(login, why string) card.By {
 }
 
 // register makes the n-th of the few members of one grassroots union. Their
-// sequences are above those of the many.
+// sequences are above those of the many; n counts through dates of birth.
 func (r *registry) register(ctx context.Context, n int, name, phone string) (id int64, err error) {
 	born := time.Date(1975, 3, 7, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n*37)
-	p, err := invented(fmt.Sprintf("410105%s%03d", born.Format("20060102"), 500+n), phone, name)
+	p, err := invented(fmt.Sprintf("410105%s%03d", born.Format("20060102"), 900+n%99), phone, name)
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +107,7 @@ func (r *registry) transfers(ctx context.Context) error {
 func (r *registry) batch(ctx context.Context) error {
 	rng := rand.New(rand.NewPCG(seed, newMembers))
 	for n := range newMembers {
-		if _, err := r.register(ctx, n+1, personName(rng), fmt.Sprintf("139%08d", 10_000+n)); err != nil {
+		if _, err := r.register(ctx, n+1, personName(rng), fmt.Sprintf("137%08d", 10_000+n)); err != nil {
 			return err
 		}
 	}

@@ -9,28 +9,19 @@ import (
 	"unioncard/card"
 	"unioncard/card/member"
 	"unioncard/card/personal"
+	"unioncard/card/roster/sample"
 	"unioncard/card/union/staff"
 	"unioncard/migrations/pgtest"
 )
 
-// TestPersons: the many have right numbers, and no two of them the same; the few
-// have none of theirs.
+// TestPersons: the many have right numbers, no two of them the same, and nobody's of
+// a sample roster.
 func TestPersons(t *testing.T) {
 	t.Parallel()
 	counties := makePlan().counties
 	ids, phones := map[string]int{}, map[string]int{WorkerPhone: -1}
-	for i := range memberCount {
-		p, err := person(i, "王芳", counties)
-		if err != nil {
-			t.Fatal(err)
-		}
-		id, err := personal.CheckResidentID(p.ResidentID)
-		if err != nil || id.CheckAge(at) != nil || p.ResidentID[14] >= '5' {
-			t.Fatalf("%d: %v", i, errors.Join(err, id.CheckAge(at)))
-		}
-		if phone, err := personal.ParsePhone(p.Phone); err != nil || phone != p.Phone || phone[:3] == WorkerPhone[:3] {
-			t.Fatalf("%d: %q: %v", i, p.Phone, err)
-		}
+	take := func(i int, p personal.Person) {
+		t.Helper()
 		if first, twice := ids[p.ResidentID]; twice {
 			t.Fatalf("%d and %d are one person", first, i)
 		}
@@ -38,6 +29,23 @@ func TestPersons(t *testing.T) {
 			t.Fatalf("%d and %d have one phone", first, i)
 		}
 		ids[p.ResidentID], phones[p.Phone] = i, i
+	}
+	for i := range memberCount {
+		p, err := person(i, "王芳", counties)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := personal.CheckResidentID(p.ResidentID)
+		if err != nil || id.CheckAge(at) != nil {
+			t.Fatalf("%d: %v", i, errors.Join(err, id.CheckAge(at)))
+		}
+		if phone, err := personal.ParsePhone(p.Phone); err != nil || phone != p.Phone {
+			t.Fatalf("%d: %q: %v", i, p.Phone, err)
+		}
+		take(i, p)
+	}
+	for n := range 50_000 {
+		take(memberCount+n, sample.Person(RosterSeed, n))
 	}
 }
 
