@@ -27,11 +27,12 @@ var plainNumbers = []string{
 	"version",       // of the object that the address names, matched against its own
 	"refund_days",   // a length
 	"deadline_days", // a length
+	"target",        // how many cards a batch is to issue
 }
 
 // forgedIDs are the ids in forms, and the second ids of addresses, that TestForged
 // forges.
-var forgedIDs = []string{"union_id", "merchant_id", "outlet", "impact", "item"}
+var forgedIDs = []string{"union_id", "merchant_id", "outlet", "impact", "item", "member", "file"}
 
 // TestForgedKnowsEveryField: a form's field that is read as a number either names
 // nothing or is forged below.
@@ -107,7 +108,7 @@ func TestForged(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
 	forged := map[string]bool{}
-	for _, f := range slices.Concat(m.forgedUnions(), m.forgedObjects(), m.forgedSeconds()) {
+	for _, f := range slices.Concat(m.forgedUnions(), m.forgedObjects(), m.forgedSeconds(), m.forgedCards()) {
 		m.sub(f.name, func(t *testing.T) {
 			forged[f.field] = true
 			m.untouched(f.name, func() {
@@ -264,6 +265,60 @@ func (m *matrix) forgedSeconds() []forgery {
 		{name: "adopt what does not bind", field: "bound", status: 303, ids: map[string]string{"a floor": "1-0-1", "a chain": "0-1-1", "nonsense": "x"},
 			ask: func(bound string) *reply {
 				return c.post(terms+"/adopt", "bound", bound, "offer", "base", "version", "1")
+			}},
+	}
+}
+
+// forgedCards: members, unions and print files named by who issues cards.
+func (m *matrix) forgedCards() []forgery {
+	c, own, below := m.actors[staff.CardManager], m.all[0], m.all[1]
+	card := func(member string) *reply {
+		return c.post("/console/cards", "member", member, "valid_until", "2031-12", "status", "inactive", "reason", "补发")
+	}
+	members, unions := map[string]string{}, map[string]string{"none": ""}
+	for _, h := range m.all {
+		if !h.inside {
+			members[h.where] = idText(m.number(`SELECT member_id FROM cards WHERE serial = $1`, h.ids["card"][0]))
+			unions[h.where] = idText(h.union)
+		}
+	}
+	batch := func(union string) *reply {
+		return c.post("/console/batches", "kind", "issue", "title", "越界批次", "union", union, "target", "10",
+			"due_on", time.Now().AddDate(0, 1, 0).Format(time.DateOnly), "valid_until", "2031-12", "reason", "发卡")
+	}
+	made := own.ids["batch"][0]
+	print := func(h *holding) string {
+		m.must(m.node.batches.Move(m.Context(), cardBy, "/", h.ids["batch"][0], 0, "start"))
+		for did := true; did; {
+			var err error
+			did, err = m.node.batches.Step(m.Context())
+			m.must(err)
+		}
+		file, err := m.node.batches.MakeFile(m.Context(), cardBy, "/", h.ids["batch"][0])
+		m.must(err)
+		return idText(file.ID)
+	}
+	enroll := func(h *holding) int64 {
+		id, err := m.node.cards.Enroll(m.Context(), cardBy, newCardMember(h))
+		m.must(err)
+		return id
+	}
+	for _, h := range []*holding{own, below, m.all[3]} {
+		enroll(h)
+	}
+	// The own batch reaches the union below, too, so it comes last.
+	files := nowhere(map[string]string{"another batch's": print(below), "beside": print(m.all[3])})
+	mine, free := print(own), enroll(own)
+	return []forgery{
+		{name: "issue a card to another's member", field: "member", status: 422, ids: nowhere(members), good: idText(free), ask: card},
+		{name: "plan a batch elsewhere", field: "union", status: 422, ids: nowhere(maps.Clone(unions)), good: idText(below.union), ask: batch},
+		{name: "hand out in a union elsewhere", field: "union", status: 422, ids: map[string]string{"beside": idText(m.all[3].union)},
+			ask: func(union string) *reply {
+				return c.post(fmt.Sprintf("/console/batches/%d/hand", made), "what", "deliver", "union", union, "hand_reason", "交付")
+			}, good: idText(own.union)},
+		{name: "download another batch's print file", field: "file", status: 404, ids: files, good: mine,
+			ask: func(file string) *reply {
+				return c.post(fmt.Sprintf("/console/batches/%d/download", made), "file", file, "format", "csv-1", "print_reason", "交制卡单位")
 			}},
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card"
+	"unioncard/card/batch"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/application"
@@ -88,9 +90,27 @@ func (b *bureau) furnish(where string, division, county int32, inside bool) *hol
 	run, err := intake.New(b.pool, time.Now, b.node.applied).Check(ctx, h.clerk.account(), name+".xlsx", book)
 	b.must(err)
 	add("importrun", run.ID, nil)
+	roll, err := b.node.rosters.Upload(ctx, h.clerk.account(), h.union, name+".csv", strings.NewReader("姓名,身份证号,工会\n"+name+",1,"+name+"\n"))
+	add("rosterrun", roll, err)
+	member, err := b.node.cards.Enroll(ctx, cardBy, newCardMember(h))
+	b.must(err)
+	add("member", member, err)
+	issued, err := b.node.cards.Issue(ctx, cardBy, member, card.MonthOf(time.Now())+24)
+	add("card", issued.Serial, err)
+	id, err = b.node.batches.Create(ctx, cardBy, batch.Draft{Kind: batch.Issue, UnionID: h.union, Title: name + "批次", Target: 1,
+		DueOn: batch.Today(time.Now()), ValidUntil: card.MonthOf(time.Now()) + 24})
+	add("batch", id, err)
 	h.clerk.want("propose", h.clerk.post(fmt.Sprintf("/console/contracts/%d/suspend", contract), "suspend_reason", name), 303)
 	add("proposal", b.number(`SELECT max(id) FROM proposals`), nil)
 	return h
+}
+
+// cardBy issues the matrix's cards.
+var cardBy = card.By{Actor: "test", Reason: "试验"}
+
+// newCardMember is a member of a holding's union.
+func newCardMember(h *holding) card.NewMember {
+	return card.NewMember{UnionID: h.union, Name: "张三"}
 }
 
 // sign puts a merchant's contract in force.
