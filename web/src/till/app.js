@@ -145,7 +145,8 @@ class App {
 
   #named() {
     ui.shop.textContent = this.shop?.outlet_name || this.shop?.merchant_name || "收银台";
-    ui.typeKey.hidden = this.shop?.typed_allowed === false;
+    this.sell.typing = this.shop?.typed_allowed !== false;
+    this.sell.draw();
     this.#drawSettings();
   }
 

@@ -19,6 +19,8 @@ export class Sell {
   #heldTimer = 0;
   #before = null;
   #quiet = 0;
+  /** typing: this terminal takes card numbers typed by hand. */
+  typing = true;
   #seen = ""; // by the camera, last
   #deafUntil = 0;
 
@@ -120,8 +122,8 @@ export class Sell {
       ui.torch.hidden = !(await this.camera.torch());
     } else this.camera.stop();
     this.#seen = "";
-    await this.settings.set({ camera: this.camera.on });
     this.draw();
+    await this.settings.set({ camera: this.camera.on });
   }
 
   #saw(text) {
@@ -215,13 +217,16 @@ export class Sell {
     ui.verdict.dataset.phase = sale.phase;
     put(ui.word, said.word);
     put(ui.detail, said.detail);
-    put(ui.fix, said.full > 0 ? `${said.fix}　不享受优惠就按原价收 ¥${yuan(said.full)}。` : said.fix);
+    put(ui.fix, said.fix);
+    put(ui.full, said.full > 0 ? `不享受优惠：按原价收 ¥${yuan(said.full)}` : "");
     this.#prices(said.prices);
     this.#offers(said.quote);
     put(ui.holder, holder(said.holder));
     ui.holder.classList.toggle("check", Boolean(said.holder?.check_holder));
+    // What can be done afterwards takes the place of how a code comes in.
     for (const name of ["print", "undoLast", "giveUp"]) ui[name].hidden = !said.keys?.includes(name);
-    ui.after.hidden = !said.keys;
+    ui.cameraKey.hidden = ui.cancel.hidden = Boolean(said.keys);
+    ui.typeKey.hidden = Boolean(said.keys) || !this.typing;
     ui.camera.hidden = !camera.on || !(sale.wantsCode || sale.phase === "card") || this.#typed !== null;
     this.#entry();
     ui.go.textContent = said.go || said.wait;

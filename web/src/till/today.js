@@ -91,9 +91,18 @@ export class Today {
       ["状态", STATES[p.state]], ["时间", on(p.committed_at)], ["实收", `¥${yuan(p.payable_fen)}`], ["原价", `¥${yuan(p.amount_fen)}`], ["优惠", `¥${yuan(p.discount_fen)}`],
       ["已退", p.returned_fen > 0 ? `¥${yuan(p.returned_fen)}（收回优惠 ¥${yuan(p.given_back_fen)}）` : ""], ["会员卡", p.number], ["交易编号", p.id],
     ]);
+    this.#arrange(!ui.undoForm.hidden);
+  }
+
+  /** #arrange shows the facts, or the form alone, which a small screen is full of. */
+  #arrange(undoing) {
+    const p = this.#shown;
     const open = p.state === "committed" || p.state === "partially_refunded";
-    ui.detailUndo.hidden = !open || !ui.undoForm.hidden;
-    if (!open) ui.undoForm.hidden = true;
+    ui.undoForm.hidden = !(undoing && open);
+    ui.detailUndo.hidden = ui.detailPrint.hidden = !ui.undoForm.hidden;
+    if (!open) ui.detailUndo.hidden = true;
+    ui.detailFacts.hidden = !ui.undoForm.hidden;
+    ui.detailTitle.textContent = ui.undoForm.hidden ? "交易" : `撤销或退款：${at(p.committed_at)} 实收 ¥${yuan(p.payable_fen)}`;
   }
 
   // ---- undoing ----
@@ -101,8 +110,7 @@ export class Today {
   #startUndo() {
     const form = ui.undoForm;
     form.reset();
-    form.hidden = false;
-    ui.detailUndo.hidden = true;
+    this.#arrange(true);
     // A void is for the same day only; a day may also have been closed early, which
     // the service says.
     form.elements.kind.value = this.#sameDay() ? "void" : "refund";

@@ -49,8 +49,8 @@ const SAY = {
     go: recheckable && ["offline", "busy"].includes(problem.code) ? "再核验一次" : "重新扫码", full: fen,
   }),
   unanswered: () => ({
-    tone: "wait", word: "没有收到答复", detail: "请求已发出，可能已经记录。本机正在自动查询，网络恢复后就会查清，只会记一次。",
-    fix: "不要重复收款。已按优惠价收钱的，点“下一位”，结果稍后提示；顾客不等了，点“放弃这笔”，按原价收款。",
+    tone: "wait", word: "没有收到答复", detail: "可能已经记录。本机正在自动查询，只会记一次。",
+    fix: "不要重复收款。已按优惠价收钱的，点“下一位”，结果稍后提示；顾客不等了，就放弃这笔，按原价收。",
     go: "下一位", keys: ["giveUp"],
   }),
 };
