@@ -39,7 +39,7 @@ try {
     logLevel: "warning",
   };
   const points = (names) => names.map((name) => `src/${name}`);
-  const built = await Promise.all([build({ ...common, entryPoints: points(entries), splitting: true }), build({ ...common, entryPoints: points(alone) })]);
+  const built = await Promise.all([build({ ...common, entryPoints: points(entries), splitting: true }), build({ ...common, entryPoints: points(alone), charset: "utf8" })]);
 
   const manifest = {};
   const named = [...entries, ...alone];

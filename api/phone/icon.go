@@ -11,15 +11,25 @@ import (
 var (
 	red   = color.NRGBA{0x9d, 0x1c, 0x20, 0xff}
 	white = color.NRGBA{0xff, 0xff, 0xff, 0xff}
-	none  = color.NRGBA{}
 )
 
-// drawIcons draws the icons by the end of their names. A maskable one fills its
-// square and keeps what matters within the middle four fifths, since a phone cuts
-// it to its own shape.
+// ink is what a place of the icon is made of.
+type ink int
+
+const (
+	noInk ink = iota
+	redInk
+	whiteInk
+)
+
+// iconSizes are the icons by the end of their names.
+var iconSizes = map[string]int{"192.png": 192, "512.png": 512, "maskable.png": 512}
+
+// drawIcons draws the icons. A maskable one fills its square and keeps what matters
+// within the middle four fifths, since a phone cuts it to its own shape.
 func drawIcons() (map[string][]byte, error) {
 	out := map[string][]byte{}
-	for name, size := range map[string]int{"192.png": 192, "512.png": 512, "maskable.png": 512} {
+	for name, size := range iconSizes {
 		var b bytes.Buffer
 		encoder := png.Encoder{CompressionLevel: png.BestCompression}
 		if err := encoder.Encode(&b, drawIcon(size, name == "maskable.png")); err != nil {
@@ -30,71 +40,97 @@ func drawIcons() (map[string][]byte, error) {
 	return out, nil
 }
 
-// fine is how many samples each way make a pixel: edges are smooth.
-const fine = 4
+// fine is how many samples each way make a pixel at an edge, which is smooth then.
+const (
+	fine  = 4
+	every = fine * fine
+)
+
+// The palette: few colours make a small file. Red mixed with so many parts of white
+// begins at redAt, so many parts of red on nothing at thinAt.
+const (
+	redAt  = 1
+	thinAt = redAt + every + 1
+)
+
+func iconPalette() color.Palette {
+	p := color.Palette{color.NRGBA{}}
+	mix := func(a, b uint8, parts int) uint8 { return uint8((int(a)*(every-parts) + int(b)*parts) / every) }
+	for i := range every + 1 {
+		p = append(p, color.NRGBA{mix(red.R, white.R, i), mix(red.G, white.G, i), mix(red.B, white.B, i), 0xff})
+	}
+	for i := range every {
+		p = append(p, color.NRGBA{red.R, red.G, red.B, uint8(0xff * i / every)})
+	}
+	return p
+}
 
 func drawIcon(size int, maskable bool) image.Image {
-	palette := iconPalette()
-	img := image.NewPaletted(image.Rect(0, 0, size, size), palette)
+	img := image.NewPaletted(image.Rect(0, 0, size, size), iconPalette())
+	at := func(x, y float64) ink { return iconAt(x/float64(size), y/float64(size), maskable) }
 	for y := range size {
 		for x := range size {
-			var r, g, b, a int
-			for i := range fine * fine {
-				u := (float64(x) + (float64(i%fine)+0.5)/fine) / float64(size)
-				v := (float64(y) + (float64(i/fine)+0.5)/fine) / float64(size)
-				c := iconAt(u, v, maskable)
-				r, g, b, a = r+int(c.R)*int(c.A), g+int(c.G)*int(c.A), b+int(c.B)*int(c.A), a+int(c.A)
-			}
-			if a > 0 {
-				img.Set(x, y, color.NRGBA{uint8(r / a), uint8(g / a), uint8(b / a), uint8(a / (fine * fine))})
-			}
+			img.SetColorIndex(x, y, pixel(float64(x), float64(y), at))
 		}
 	}
 	return img
 }
 
-// iconPalette is nothing, the mixtures of red and white, and red on nothing: few
-// colours make a small file.
-func iconPalette() color.Palette {
-	p := color.Palette{none}
-	for i := range fine*fine + 1 {
-		mix := func(a, b uint8) uint8 { return uint8((int(a)*(fine*fine-i) + int(b)*i) / (fine * fine)) }
-		p = append(p, color.NRGBA{mix(red.R, white.R), mix(red.G, white.G), mix(red.B, white.B), 0xff})
-		if i > 0 && i < fine*fine {
-			p = append(p, color.NRGBA{red.R, red.G, red.B, uint8(0xff * i / (fine * fine))})
+// pixel is the colour of a pixel: of one ink where its corners and middle agree, a
+// mixture of its samples at an edge. White never lies beside nothing.
+func pixel(x, y float64, at func(x, y float64) ink) uint8 {
+	middle := at(x+0.5, y+0.5)
+	same := true
+	for _, corner := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+		same = same && at(x+corner[0], y+corner[1]) == middle
+	}
+	var parts [3]int
+	if same {
+		parts[middle] = every
+	} else {
+		for i := range every {
+			parts[at(x+(float64(i%fine)+0.5)/fine, y+(float64(i/fine)+0.5)/fine)]++
 		}
 	}
-	return p
+	switch {
+	case parts[noInk] == every:
+		return 0
+	case parts[noInk] > 0:
+		return uint8(thinAt + parts[redInk])
+	default:
+		return uint8(redAt + parts[whiteInk])
+	}
 }
 
-// iconAt is the colour at a place, both coordinates from 0 to 1.
-func iconAt(u, v float64, maskable bool) color.NRGBA {
+// iconAt is the ink at a place, both coordinates from 0 to 1.
+func iconAt(u, v float64, maskable bool) ink {
 	scale := 1.0
 	if maskable {
 		scale = 0.8
 	} else if !rounded(u, v, 0, 0, 1, 1, 0.2) {
-		return none
+		return noInk
 	}
 	u, v = (u-0.5)/scale+0.5, (v-0.5)/scale+0.5
-	if !rounded(u, v, 0.14, 0.24, 0.86, 0.76, 0.07) {
-		return red
+	if !rounded(u, v, 0.14, 0.24, 0.86, 0.76, 0.07) || onCard(u, v) {
+		return redInk
 	}
-	// Where three corners of a code lie, and a few of its modules.
-	for _, at := range [][2]float64{{0.22, 0.32}, {0.40, 0.32}, {0.22, 0.50}} {
+	return whiteInk
+}
+
+// onCard says whether something red is on the white card: three corners of a code, a
+// few of its modules, and two lines as a name and a number.
+func onCard(u, v float64) bool {
+	for _, at := range [...][2]float64{{0.22, 0.32}, {0.40, 0.32}, {0.22, 0.50}} {
 		if corner(u-at[0], v-at[1], 0.14) {
-			return red
+			return true
 		}
 	}
-	for _, at := range [][2]float64{{0.40, 0.50}, {0.48, 0.56}, {0.40, 0.60}, {0.50, 0.48}} {
+	for _, at := range [...][2]float64{{0.40, 0.50}, {0.48, 0.56}, {0.40, 0.60}, {0.50, 0.48}} {
 		if inside(u-at[0], v-at[1], 0.04) {
-			return red
+			return true
 		}
 	}
-	// Two lines, as a name and a number.
-	if rounded(u, v, 0.62, 0.37, 0.79, 0.42, 0.02) || rounded(u, v, 0.62, 0.50, 0.75, 0.55, 0.02) {
-		return red
-	}
-	return white
+	return rounded(u, v, 0.62, 0.37, 0.79, 0.42, 0.02) || rounded(u, v, 0.62, 0.50, 0.75, 0.55, 0.02)
 }
 
 func inside(u, v, side float64) bool { return u >= 0 && v >= 0 && u < side && v < side }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"unioncard/api/exchange"
@@ -39,7 +40,7 @@ const pagePermissions = "geolocation=(self), screen-wake-lock=(self), camera=(),
 type Page struct {
 	pages  *page.Renderer
 	assets *page.Assets
-	icons  map[string][]byte
+	icons  func() (map[string][]byte, error)
 	shell  atomic.Pointer[shell]
 }
 
@@ -50,13 +51,9 @@ type shell struct {
 	etag      string
 }
 
-// NewPage draws the icons and returns the page.
-func NewPage(pages *page.Renderer, assets *page.Assets) (*Page, error) {
-	icons, err := drawIcons()
-	if err != nil {
-		return nil, fmt.Errorf("phone.NewPage: %w", err)
-	}
-	return &Page{pages: pages, assets: assets, icons: icons}, nil
+// NewPage returns the page. Its icons are drawn when the first is asked for.
+func NewPage(pages *page.Renderer, assets *page.Assets) *Page {
+	return &Page{pages: pages, assets: assets, icons: sync.OnceValues(drawIcons)}
 }
 
 type homePage struct{ page.Frame }
@@ -127,7 +124,7 @@ func (p *Page) Worker(x *exchange.Exchange) error {
 		return err
 	}
 	files := []string{PagePath, manifestPath}
-	for name := range p.icons {
+	for name := range iconSizes {
 		files = append(files, iconPath+name)
 	}
 	for _, name := range []string{"phone.js", "phone.css"} {
@@ -177,7 +174,11 @@ func (p *Page) Manifest(x *exchange.Exchange) error {
 
 // Icon answers GET /m/icon-192.png and its like.
 func (p *Page) Icon(x *exchange.Exchange) error {
-	body, ok := p.icons[strings.TrimPrefix(x.Gin.Request.URL.Path, iconPath)]
+	icons, err := p.icons()
+	if err != nil {
+		return fmt.Errorf("phone.Page: %w", err)
+	}
+	body, ok := icons[strings.TrimPrefix(x.Gin.Request.URL.Path, iconPath)]
 	if !ok {
 		return exchange.ErrNoRoute
 	}

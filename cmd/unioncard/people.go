@@ -49,10 +49,6 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 		[]signing.Kind{taking.Kind(), n.territory.Kind()})})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
-	phonePage, err := phonepage.NewPage(pages, assets)
-	if err != nil {
-		return nil, err
-	}
 	return &api.People{
 		Console: console.New(console.Options{
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
@@ -64,7 +60,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 			Cards: n.cards, CardCodes: n.codes, Batches: n.batches,
 			Clock: clock, Logger: n.log,
 		}),
-		PhonePage: phonePage,
+		PhonePage: phonepage.NewPage(pages, assets),
 		Phone:     n.phones.page,
 		Open:      n.openPages(pages, clock),
 		Portal:    portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
