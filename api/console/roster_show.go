@@ -19,7 +19,7 @@ import (
 // escapePath is a name as a header's extended parameter takes it (RFC 8187).
 func escapePath(name string) string { return url.PathEscape(name) }
 
-const rosterPageRows = 100
+const rosterPageRows = 50
 
 type rosterShowPage struct {
 	page.Frame
