@@ -25,7 +25,7 @@ func PeopleRoutes() []PeopleRoute {
 	s := &server{people: &People{}} // the handlers are named, not called
 	var out []PeopleRoute
 	for _, r := range s.peopleRoutes() {
-		out = append(out, PeopleRoute{Method: r.method, Path: r.path, Right: r.right, Object: r.object, Upload: r.media == exchange.MediaUpload})
+		out = append(out, PeopleRoute{Method: r.method, Path: r.path, Right: r.right, Object: r.object, Upload: r.media == exchange.MediaUpload || r.media == exchange.MediaStream})
 	}
 	return out
 }

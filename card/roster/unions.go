@@ -14,10 +14,9 @@ import (
 
 // unionNames finds the unions that a file names, among those of the run's territory.
 type unionNames struct {
-	own     int64 // where a row without a name goes, 0 for nowhere
-	byName  map[string][]*unionName
-	byID    map[int64]*unionName
-	columns bool // the file names unions
+	own    int64 // where a row without a name goes, 0 for nowhere
+	byName map[string][]*unionName
+	byID   map[int64]*unionName
 }
 
 type unionName struct {
