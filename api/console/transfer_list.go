@@ -260,7 +260,7 @@ type memberTransferPage struct {
 	M          member.Member
 	Query      string
 	Candidates []territory.Row
-	More       bool
+	More       bool // there are more than are listed
 	Form       *page.Form
 }
 
@@ -285,8 +285,17 @@ func (h *Handlers) memberTransfer(x *exchange.Exchange, form *page.Form) error {
 		return err
 	}
 	p := &memberTransferPage{M: m, Query: x.Query("q"), Form: form, Frame: memberFrame("转到别的工会", &m)}
-	found, err := territory.List(x.Ctx, h.DB, territory.Filter{Scope: x.Account.Path, Text: strings.TrimSpace(p.Query),
-		Kind: union.Grassroots, State: "active"}, keyset.Page{Sort: "id", Limit: candidateRows + 2})
+	f := territory.Filter{Scope: x.Account.Path, Text: strings.TrimSpace(p.Query), Kind: union.Grassroots, State: "active"}
+	if f.Text == "" { // most move nearby
+		now, err := union.Get(x.Ctx, h.DB, m.UnionID)
+		if err != nil {
+			return err
+		}
+		if f.Parent = now.ParentID; now.ID == x.Account.UnionID {
+			f.Parent = 0
+		}
+	}
+	found, err := territory.List(x.Ctx, h.DB, f, keyset.Page{Sort: "id", Limit: candidateRows + 2})
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func unionList(path string) *ListSpec {
 	return &ListSpec{
 		Path: path, Name: "工会组织", Sort: "order",
 		Columns: []Column{
-			{Key: "name", Label: "工会", Sort: keyset.Text}, {Key: "kind", Label: "类别"}, {Key: "unions", Label: "下级工会", Number: true},
+			{Key: "name", Label: "工会", Sort: keyset.Text}, {Key: "order", Label: "类别", Sort: keyset.Int}, {Key: "unions", Label: "下级工会", Number: true},
 			{Key: "members", Label: "会员", Number: true}, {Key: "cards", Label: "在用会员卡", Number: true}, {Key: "state", Label: "状态"},
 			{Key: "id", Label: "编号", Sort: keyset.Int, Number: true},
 		},

@@ -136,15 +136,17 @@ func (h *Handlers) UnionMerge(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	var wrong merchant.FieldErrors
 	into, _ := form.Int("into") // 0 is nobody's
-	if _, err := h.within(x, into); err != nil {
+	if into == 0 {
+		wrong.Add("into", "请先选择并入哪个工会。")
+	} else if _, err := h.within(x, into); err != nil {
 		return err
 	}
 	u, err := union.Get(x.Ctx, h.DB, id)
 	if err != nil {
 		return err
 	}
-	var wrong merchant.FieldErrors
 	ownUnion(x, u, "into", &wrong)
 	by := byAccount(x, reasonIn(form, &wrong))
 	said := "已合并，原工会的会员、账号和下级工会都转过来了。"

@@ -32,7 +32,7 @@ var plainNumbers = []string{
 
 // forgedIDs are the ids in forms, and the second ids of addresses, that TestForged
 // forges.
-var forgedIDs = []string{"union_id", "merchant_id", "outlet", "impact", "item", "member", "file"}
+var forgedIDs = []string{"union_id", "merchant_id", "outlet", "impact", "item", "member", "file", "into", "to_union"}
 
 // TestForgedKnowsEveryField: a form's field that is read as a number either names
 // nothing or is forged below.
@@ -172,6 +172,16 @@ func (m *matrix) forgedUnions() []forgery {
 	unions["none"] = ""
 	nowhere(unions)
 	operator, own, below := m.actors[staff.Operator], m.all[0], m.all[1]
+	elsewhere := m.elsewhere("union")
+	registrar := m.actors[staff.Registrar]
+	added := func(name string) int64 {
+		id, err := m.node.territory.Add(m.Context(), testBy, own.union, name)
+		m.must(err)
+		return id
+	}
+	branch, other := added("要合并的工会"), added("转去的工会")
+	moving, err := m.node.cards.Enroll(m.Context(), cardBy, newCardMember(own))
+	m.must(err)
 	edit := func(c *clerk, id int64, union string) *reply {
 		version := m.number(`SELECT version FROM staff WHERE id = $1`, id)
 		return c.post(fmt.Sprintf("/console/staff/%d/edit", id), "name", "改名", "union_id", union, "roles", "approver",
@@ -184,6 +194,14 @@ func (m *matrix) forgedUnions() []forgery {
 			}},
 		{name: "move an account elsewhere", field: "union_id", status: 422, ids: unions, good: idText(below.union),
 			ask: func(union string) *reply { return edit(operator, own.ids["staff"][0], union) }},
+		{name: "merge into a union elsewhere", field: "into", status: 404, ids: elsewhere, good: idText(below.ids["union"][0]),
+			ask: func(union string) *reply {
+				return registrar.post(fmt.Sprintf("/console/unions/%d/merge", branch), "into", union, "reason", "合并")
+			}},
+		{name: "move a member elsewhere", field: "to_union", status: 404, ids: elsewhere, good: idText(other),
+			ask: func(union string) *reply {
+				return registrar.post(fmt.Sprintf("/console/members/%d/transfer", moving), "to_union", union, "reason", "调动")
+			}},
 		{name: "give oneself a role", field: "union_id", status: 403, ids: map[string]string{"own": idText(own.union)},
 			ask: func(union string) *reply { return edit(operator, operator.id, union) }},
 	}

@@ -97,6 +97,12 @@ func (b *bureau) furnish(where string, division, county int32, inside bool) *hol
 	add("member", member, err)
 	issued, err := b.node.cards.Issue(ctx, cardBy, member, card.MonthOf(time.Now())+24)
 	add("card", issued.Serial, err)
+	branch, err := b.node.territory.Add(ctx, by, h.union, name+"基层工会")
+	add("union", branch, err)
+	transfer := b.number(`INSERT INTO member_transfers (member_id, from_union, to_union, state, requested_by, requested_at, reason, due_at)
+		VALUES ($1, $2, $3, 'requested', 'test', now(), $4, now() + interval '15 days') RETURNING id`, member, h.union, branch, name)
+	add("transferout", transfer, nil)
+	add("transferin", transfer, nil)
 	id, err = b.node.batches.Create(ctx, cardBy, batch.Draft{Kind: batch.Issue, UnionID: h.union, Title: name + "批次", Target: 1,
 		DueOn: batch.Today(time.Now()), ValidUntil: card.MonthOf(time.Now()) + 24})
 	add("batch", id, err)
