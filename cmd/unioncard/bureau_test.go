@@ -37,6 +37,12 @@ type bureau struct {
 // node alone.
 func (p *province) serve(t testing.TB, redis string) *bureau {
 	t.Helper()
+	return p.serveWith(t, redis, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+}
+
+// serveWith is serve with a log of the test's own.
+func (p *province) serveWith(t testing.TB, redis string, log *slog.Logger) *bureau {
+	t.Helper()
 	cfg, err := parseConfig([]string{"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--keyring-file", "unused",
 		"--database-url", "postgres://unused", "--second-factor", "off", "--public-url", "http://card.example.org"}, nil, modeServe)
 	if err != nil {
@@ -46,7 +52,7 @@ func (p *province) serve(t testing.TB, redis string) *bureau {
 	if cfg.RedisURL = redis; redis != "" {
 		cfg.Nodes = 2
 	}
-	n, err := newNode(t.Context(), cfg, p.pool, p.keyring, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	n, err := newNode(t.Context(), cfg, p.pool, p.keyring, log)
 	if err != nil {
 		t.Fatal(err)
 	}

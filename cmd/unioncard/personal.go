@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
 	"unioncard/card"
 	"unioncard/card/member"
 	"unioncard/card/personal"
+	"unioncard/settlement/report"
 )
 
 // personalKEKs are the keys of the ring that wraps the data keys of personal
@@ -47,7 +51,45 @@ func openVault(ctx context.Context, db personal.DB, cfg Config, k *card.Keyring,
 	return personal.Open(ctx, db, personalKEKs(k, clock), personal.Options{Suite: suite, Clock: clock})
 }
 
+// exportedPurchase is a purchase as a member's export has it. Amounts are in fen.
+type exportedPurchase struct {
+	ID       uuid.UUID `json:"id"`
+	At       time.Time `json:"at"`
+	Merchant string    `json:"merchant"`
+	Outlet   string    `json:"outlet"`
+	Amount   int64     `json:"amount_fen"`
+	Discount int64     `json:"discount_fen"`
+	Returned int64     `json:"returned_fen"`
+}
+
+// purchases is what the tills recorded of a member's cards. They are kept as the
+// accounts demand: an erasure takes the name off the card and leaves them.
+func purchases(clock func() time.Time) member.Source {
+	return member.Source{Name: "purchases", Read: func(ctx context.Context, tx pgx.Tx, memberID int64) (any, error) {
+		rows, err := tx.Query(ctx, `SELECT serial FROM cards WHERE member_id = $1`, memberID)
+		if err != nil {
+			return nil, err
+		}
+		serials, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil || len(serials) == 0 {
+			return nil, err
+		}
+		out := []exportedPurchase{}
+		for cursor, more := "", true; more; more = cursor != "" {
+			var list []report.Bought
+			if list, cursor, err = report.NewStore(tx, clock).Bought(ctx, serials, cursor); err != nil {
+				return nil, err
+			}
+			for _, b := range list {
+				out = append(out, exportedPurchase{b.ID, b.At, b.Merchant, b.Outlet, b.AmountFen, b.DiscountFen, b.ReturnedFen})
+			}
+		}
+		return out, nil
+	}}
+}
+
 // newMembers is the store of members, with what other packages keep of one.
 func newMembers(db card.DB, v *personal.Vault, clock func() time.Time, sources ...member.Source) *member.Store {
+	sources = append(sources, purchases(clock))
 	return member.NewStore(db, v, card.NewStore(db, card.StoreOptions{}), member.Options{Clock: clock, Sources: sources})
 }
