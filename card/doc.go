@@ -13,8 +13,18 @@
 // The alias is the serial and one of two slots under FF1 (NIST SP 800-38G) with
 // the week as tweak, so a shop can not follow a worker from week to week. The
 // TOTP key (RFC 6238, HMAC-SHA-256) is derived by HKDF (RFC 5869) from a master
-// key over serial, generation, week and slot: no secret is stored per card, and
-// raising the generation (a replaced card) ends every older code at once.
+// key over serial, generation, phone epoch, week and slot: no secret is stored per
+// card. Raising the generation (a replaced card) ends every older code at once,
+// raising the epoch (another phone takes over) every key of the phones before.
+//
+// # A card's life
+//
+// Issued active at once, or inactive until its member has it (Activate); suspended
+// and resumed, lost and found, replaced, and for good cancelled or ended with the
+// membership: the table moves in card.go. A member has at most one live card
+// (live_cards). Every change is one transaction with its event and its row of the
+// change feed; IssueMany, RenewMany, LeaveMany and the cards of a batch are done
+// set-based with the same.
 //
 // Invariants: every code leads to its serial by arithmetic alone; unknown,
 // expired and forged codes get one error after the same work; no key material

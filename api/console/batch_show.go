@@ -162,7 +162,8 @@ func (h *Handlers) batchCards(x *exchange.Exchange, p *batchPage, id int64) erro
 		return err
 	}
 	for _, f := range files {
-		row := printRow{File: f, Who: names[f.MadeBy], Choices: []page.Choice{{Value: "csv-1", Label: "CSV：卡号、印刷码、姓名"}}}
+		row := printRow{File: f, Who: names[f.MadeBy], Choices: []page.Choice{
+			{Value: "csv-1", Label: "CSV：制卡系统读取，有全名"}, {Value: "xlsx-1", Label: "Excel：人工核对，有全名"}}}
 		for part := 1; part <= min(f.Parts(), 250); part++ {
 			from, to := (part-1)*batch.SheetCards+1, min(part*batch.SheetCards, f.Left)
 			row.Choices = append(row.Choices,
@@ -386,7 +387,7 @@ func (h *Handlers) BatchDownload(x *exchange.Exchange) error {
 		return err
 	}
 	first := 1
-	if format != batch.CSV {
+	if format.Sheets() {
 		first += (n - 1) * batch.SheetCards
 	}
 	return h.sendPrint(x, fmt.Sprintf("batch-%d-file-%d-%d", b.ID, file, n), cards, first, format)

@@ -87,7 +87,7 @@ func printReason(form *exchange.Form, wrong *merchant.FieldErrors) string {
 	return reason
 }
 
-func printable(f batch.Format) bool { return f == batch.CSV || f == batch.PDF || f == batch.PNG }
+func printable(f batch.Format) bool { return f == batch.CSV || f == batch.XLSX || f.Sheets() }
 
 // sendPrint answers with a print file.
 func (h *Handlers) sendPrint(x *exchange.Exchange, name string, cards []batch.Printed, first int, format batch.Format) error {
@@ -101,6 +101,9 @@ func (h *Handlers) sendPrint(x *exchange.Exchange, name string, cards []batch.Pr
 	case batch.PNG:
 		suffix, media = "-png.zip", "application/zip"
 		out, err = batch.WritePNG(cards, first)
+	case batch.XLSX:
+		suffix, media = ".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+		out, err = batch.WriteXLSX(cards)
 	default:
 		out, err = batch.WriteCSV(cards)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/xuri/excelize/v2"
 
 	"unioncard/card"
 	"unioncard/card/batch"
@@ -347,9 +348,21 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\uFEFF")))).ReadAll()
-	want := []string{"2", "\t4100000000000012", "4100 0000 0000 0012", "\t" + strings.Repeat("4", 36), "'=1+1", "张**", "某厂,\"工会\"", "2027-12-31"}
+	want := []string{"2", "4100000000000012", "4100 0000 0000 0012", strings.Repeat("4", 36), "'=1+1", "张**", "某厂,\"工会\"", "2027-12-31"}
 	if err != nil || len(lines) != 3 || cmp.Diff(want, lines[2]) != "" {
 		t.Errorf("%v, %v", lines, err)
+	}
+	raw, err = batch.WriteXLSX(printed(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := excelize.OpenReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := book.GetRows("Sheet1")
+	if err != nil || len(rows) != 3 || cmp.Diff(want, rows[2]) != "" {
+		t.Errorf("%v, %v", rows, err)
 	}
 	pdf, err := batch.WritePDF(printed(11), 201)
 	if err != nil || !bytes.HasPrefix(pdf, []byte("%PDF-")) || bytes.Count(pdf, []byte("/Type /Page\n")) != 2 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/xuri/excelize/v2"
 
 	"unioncard/card"
 	"unioncard/card/personal"
@@ -103,13 +104,17 @@ type Printed struct {
 // Format is how a print file is downloaded.
 type Format string
 
-// The formats: one CSV with names; sheets of codes as PDF or as a ZIP of PNG pages,
-// in parts of SheetCards.
+// The formats: one table with names; sheets of codes as PDF or as a ZIP of PNG
+// pages, in parts of SheetCards.
 const (
-	CSV Format = "csv"
-	PDF Format = "pdf"
-	PNG Format = "png"
+	CSV  Format = "csv"
+	XLSX Format = "xlsx"
+	PDF  Format = "pdf"
+	PNG  Format = "png"
 )
+
+// Sheets reports whether it comes in parts.
+func (f Format) Sheets() bool { return f == PDF || f == PNG }
 
 // Download reads a print file of a batch for the card maker, and records that and
 // why. part counts from 1 and matters for sheets only. ErrNotFound.
@@ -124,7 +129,7 @@ func (s *Store) Download(ctx context.Context, by card.By, path string, id, file 
 			return ErrNotFound
 		}
 		limit, offset := MaxFile, 0
-		if format != CSV {
+		if format.Sheets() {
 			limit, offset = SheetCards, (part-1)*SheetCards
 		}
 		if cards, err = s.printed(ctx, tx, `c.print_file = $1 AND c.status IN (1, 2, 6) ORDER BY c.serial LIMIT $2 OFFSET $3`,
@@ -198,26 +203,70 @@ func hash(b []byte) (h personal.Hash) {
 	return h
 }
 
+// heading is a print file's first row; row is the cells of its i-th card.
+func heading() []string {
+	return []string{"序号", "卡号", "卡面号码", "印刷码", "姓名", "姓名（脱敏）", "工会", "有效期至"}
+}
+
+func (c *Printed) row(i int) []string {
+	return []string{strconv.Itoa(i + 1), strconv.FormatInt(c.Number, 10), grouped(c.Number), c.Code,
+		harmless(c.Name), harmless(c.Masked), harmless(c.Union), c.ValidUntil.String()}
+}
+
 // WriteCSV is the print file as card makers' programs read it: RFC 4180, UTF-8 with
-// the byte-order mark. Numbers stand behind a tab, or a spreadsheet would round them
-// to 15 digits.
+// the byte-order mark. A spreadsheet that opens it rounds its numbers to 15 digits:
+// for people there is WriteXLSX.
 func WriteCSV(cards []Printed) ([]byte, error) {
 	var out bytes.Buffer
 	out.WriteString("\uFEFF")
 	w := csv.NewWriter(&out)
 	w.UseCRLF = true
-	if err := w.Write([]string{"序号", "卡号", "卡面号码", "印刷码", "姓名", "姓名（脱敏）", "工会", "有效期至"}); err != nil {
+	if err := w.Write(heading()); err != nil {
 		return nil, err
 	}
-	for i, c := range cards {
-		err := w.Write([]string{strconv.Itoa(i + 1), "\t" + strconv.FormatInt(c.Number, 10), grouped(c.Number), "\t" + c.Code,
-			harmless(c.Name), harmless(c.Masked), harmless(c.Union), c.ValidUntil.String()})
-		if err != nil {
+	for i := range cards {
+		if err := w.Write(cards[i].row(i)); err != nil {
 			return nil, err
 		}
 	}
 	w.Flush()
 	return out.Bytes(), w.Error()
+}
+
+// WriteXLSX is the print file as a workbook, every cell of it text.
+func WriteXLSX(cards []Printed) ([]byte, error) {
+	f := excelize.NewFile()
+	defer f.Close() // only its temporary files; the book is written by then
+	w, err := f.NewStreamWriter("Sheet1")
+	if err != nil {
+		return nil, fmt.Errorf("batch.WriteXLSX: %w", err)
+	}
+	for column, width := range map[int]float64{2: 20, 3: 22, 4: 42, 5: 14, 7: 36, 8: 14} {
+		if err := w.SetColWidth(column, column, width); err != nil {
+			return nil, fmt.Errorf("batch.WriteXLSX: %w", err)
+		}
+	}
+	for i := -1; i < len(cards); i++ {
+		texts := heading()
+		if i >= 0 {
+			texts = cards[i].row(i)
+		}
+		cells := make([]any, len(texts))
+		for k, text := range texts {
+			cells[k] = text
+		}
+		if err := w.SetRow("A"+strconv.Itoa(i+2), cells); err != nil {
+			return nil, fmt.Errorf("batch.WriteXLSX: %w", err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return nil, fmt.Errorf("batch.WriteXLSX: %w", err)
+	}
+	var out bytes.Buffer
+	if err := f.Write(&out); err != nil {
+		return nil, fmt.Errorf("batch.WriteXLSX: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
 // grouped is a card number as it stands on the card: 4101 2345 6789 0123.
