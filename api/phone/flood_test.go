@@ -174,10 +174,7 @@ func TestGuessing(t *testing.T) {
 	m := r.mobile(1)
 	m.askCode().want(t, 202, "")
 	code := m.received()
-	wrong := "000000"
-	if code == wrong {
-		wrong = "000001"
-	}
+	wrong := notThis(code)
 	for range 4 {
 		m.trySignIn(wrong).want(t, 422, "code_wrong")
 	}
@@ -212,8 +209,23 @@ func TestGuessing(t *testing.T) {
 	r.pass(2 * time.Minute)
 	m.askCode().want(t, 202, "")
 	code = m.received()
+	for range 5 {
+		m.trySignIn(notThis(code)).want(t, 422, "code_wrong")
+	}
+	m.trySignIn(code).want(t, 422, "code_wrong") // tried too often
+
+	r.pass(2 * time.Hour)
+	m.askCode().want(t, 202, "")
+	code = m.received()
 	r.pass(6 * time.Minute)
 	m.trySignIn(code).want(t, 422, "code_wrong") // too late
+}
+
+func notThis(code string) string {
+	if code == "000000" {
+		return "000001"
+	}
+	return "000000"
 }
 
 func count(all []int, what int) (n int) {

@@ -52,6 +52,9 @@ type rig struct {
 	members *member.Store
 	phones  *phone.Store
 	vault   *personal.Vault
+	keys    *card.Keyring
+	state   *merchant.State
+	trees   *card.Unions
 	hub     *push.Hub
 	codes   *card.Codes
 	table   *card.Table
@@ -61,7 +64,8 @@ type rig struct {
 	server  *http.Server
 	url     string
 	shift   atomic.Int64 // ns
-	union   int64
+	union   int64        // a grassroots union
+	office  int64        // of its county
 }
 
 // changes of a rig before it starts.
@@ -141,11 +145,12 @@ func newRig(t testing.TB, c changes) *rig {
 	r.must(err)
 	u, err := r.cards.CreateUnion(ctx, by, union.Union{Kind: union.Grassroots, Name: "某某厂工会", ParentID: unions[410105], Active: true})
 	r.must(err)
-	r.union = u.ID
+	r.union, r.office = u.ID, unions[410105]
 	keys, err := card.NewKeyring(time.Now().Add(-30*24*time.Hour), nil)
 	r.must(err)
 	r.table = card.NewTable()
 	state, trees := merchant.NewState(r.now, logger), card.NewUnions()
+	r.keys, r.state, r.trees = keys, state, trees
 	r.feeds = []feed.Source{card.NewUnionSource(trees), card.NewSource(r.table), merchant.NewSource(state)}
 	r.codes = card.NewCodes(keys, card.Prefix, r.table.Lookup)
 	limits := phone.DefaultLimits()
@@ -218,17 +223,24 @@ func numberOf(n int) string { return fmt.Sprintf("138%08d", n) }
 // enroll registers a member and issues an active card.
 func (r *rig) enroll(n int) (memberID int64, c card.Card) {
 	r.t.Helper()
+	memberID, c = r.enrollQuietly(n)
+	r.reload()
+	return memberID, c
+}
+
+// enrollQuietly leaves it to the caller to bring the view up to date.
+func (r *rig) enrollQuietly(n int) (memberID int64, c card.Card) {
+	r.t.Helper()
 	id, err := r.members.Register(r.t.Context(), by, r.union, personal.Person{ResidentID: residentID(n), Phone: numberOf(n), Name: "欧阳建国"}, 0)
 	r.must(err)
 	c, err = r.cards.Issue(r.t.Context(), by, id, card.MonthOf(time.Now().AddDate(2, 0, 0)))
 	r.must(err)
-	r.reload()
 	return id, c
 }
 
 // residentID is the n-th of a made-up row of them (GB 11643).
 func residentID(n int) string {
-	s := fmt.Sprintf("41010519800101%03d", n)
+	s := fmt.Sprintf("410105%s%03d", time.Date(1980, 1, 1+n/1000%9000, 0, 0, 0, 0, time.UTC).Format("20060102"), n%1000)
 	weights := []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}
 	sum := 0
 	for i, w := range weights {
