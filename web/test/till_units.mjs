@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { digits, kindOf, slipped } from "../src/till/code.js";
 import { fenOf, givenBack, pressed, yuan } from "../src/till/format.js";
+import { fixOf } from "../src/till/words.js";
 import { QUIET, Wedge } from "../src/till/wedge.js";
 
 export function units() {
   money();
   codes();
+  words();
   wedge();
 }
 
@@ -37,6 +39,15 @@ function codes() {
     wrong[i] = String((Number(wrong[i]) + 1) % 10);
     assert.equal(slipped(wrong.join("")), true, wrong.join(""));
   }
+}
+
+/** words: nothing that a cashier reads is written for programmers. */
+function words() {
+  for (const code of ["code_used", "quote_expired", "void_too_late", "purchase_undone", "refund_exceeds", "unknown_field", "idempotency_key_reused", "text_invalid", "guess_blocked", "not_found", "code_format"]) {
+    const said = fixOf({ code, fix: "调用 /v1/purchases/{id}/refunds，按 retry_after_s" });
+    assert.ok(said && !/[a-z_]{4,}/.test(said), `${code}: ${said}`);
+  }
+  assert.equal(fixOf({ code: "card_lost", fix: "请会员联系所在工会。" }), "请会员联系所在工会。");
 }
 
 /** wedge: keys with their pauses, what is swallowed and what comes out. */

@@ -12,6 +12,7 @@ import { Settle } from "./settle.js";
 import { shell } from "./shell.js";
 import { sounds } from "./sound.js";
 import { Today } from "./today.js";
+import { fixOf } from "./words.js";
 import { boxes, facts, put, screen, toast, ui, view } from "./ui.js";
 
 /** BEAT is how often an idle till asks whether it is still one, ms. */
@@ -224,7 +225,7 @@ class App {
       const key = await newKey(this.db, code);
       const answer = await this.api.activate(code, key.publicKey);
       if (answer.lost) return fail("没有收到答复。激活码还能用：检查网络后再点一次“激活”。");
-      if (!answer.ok) return fail(`${answer.problem.detail}${HINTS[answer.problem.code] ?? answer.problem.fix}`);
+      if (!answer.ok) return fail(`${answer.problem.detail}${HINTS[answer.problem.code] ?? fixOf(answer.problem)}`);
       if (!answer.body.outlet) return fail("这是 POS 服务器的激活码，不能用于收银台。请向帮扶中心要本门店的激活码。");
       this.identity = await adopt(this.db, key, answer.body);
       field.value = "";

@@ -96,10 +96,11 @@ export class Settle {
     clearTimeout(this.#timer);
     let left = 0;
     for (const entry of await this.open()) {
-      if (entry.state !== "open" || this.#sending.has(entry.key)) continue;
+      if (entry.state === "settled" || this.#sending.has(entry.key)) continue;
       if (entry.client !== this.client) {
-        // Only the terminal that sent it may ask by its key.
-        await this.#note(entry, { state: "stranded" });
+        // Only the terminal that sent it may ask by its key; this machine may become
+        // that terminal again.
+        if (entry.state !== "stranded") await this.#note(entry, { state: "stranded" });
         continue;
       }
       const result = await (entry.kind === "purchase" ? this.#purchase(entry) : this.#again(entry));

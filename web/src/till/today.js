@@ -2,6 +2,7 @@
 // amount. Older ones are found by the number on their receipt.
 import { facts, make, put, toast, ui } from "./ui.js";
 import { at, fenOf, givenBack, on, STATES, yuan } from "./format.js";
+import { fixOf } from "./words.js";
 
 export class Today {
   #next = "";
@@ -31,7 +32,7 @@ export class Today {
     const answer = await this.api.call("GET", `/v1/purchases/today${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`);
     ui.more.disabled = false;
     if (!answer.ok) {
-      put(ui.todayNote, answer.problem ? `${answer.problem.detail}${answer.problem.fix}` : "没有网络，读不到今日交易。网络恢复后再点“今日”。");
+      put(ui.todayNote, answer.problem ? `${answer.problem.detail}${fixOf(answer.problem)}` : "没有网络，读不到今日交易。网络恢复后再点“今日”。");
       return;
     }
     const { items, next, totals, business_day: day } = answer.body;
@@ -73,7 +74,7 @@ export class Today {
     put(error, "");
     const answer = await this.api.call("GET", `/v1/purchases/${id}`);
     if (answer.ok) this.show(answer.body);
-    else put(error, answer.problem ? answer.problem.detail : "没有网络，暂时查不到。");
+    else put(error, answer.problem ? `${answer.problem.detail}${fixOf(answer.problem)}` : "没有网络，暂时查不到。");
   }
 
   /** show opens the box on a purchase, as it is now. */
@@ -168,7 +169,7 @@ export class Today {
     const answer = await this.settle.send({
       key: crypto.randomUUID(), kind: refund ? "refund" : "void", path: `/v1/purchases/${purchase.id}/${refund ? "refunds" : "void"}`,
       body: { operator, reason, ...(refund && { amount_fen: fen }) }, show: { amount_fen: refund ? fen : this.#rest() },
-    }).catch((error) => ({ problem: { detail: `浏览器不让保存数据（${error?.name ?? "错误"}），没有提交。`, fix: "" } }));
+    }).catch((error) => ({ problem: { code: "storage", detail: `浏览器不让保存数据（${error?.name ?? "错误"}），没有提交。`, fix: "请清理磁盘空间后再试。" } }));
     ui.undoGo.disabled = false;
     if (answer.lost) {
       ui.detailBox.close();
@@ -176,7 +177,7 @@ export class Today {
       return;
     }
     if (!answer.ok) {
-      put(ui.undoError, `${answer.problem.detail}${answer.problem.fix ?? ""}`);
+      put(ui.undoError, `${answer.problem.detail}${fixOf(answer.problem)}`);
       return;
     }
     const { state, returned_fen: returned, given_back_fen: back } = answer.body;

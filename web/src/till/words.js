@@ -2,6 +2,34 @@
 // sentence, what to do, and what the large key does.
 import { STATES, at, yuan } from "./format.js";
 
+/** PLAIN codes come with a fix that a cashier can do; what others say is for whoever
+ * programs a till. */
+const PLAIN = /^(card_|member_|contract_|terminal_|no_contract|outlet_closed|merchant_exited|typed_not_allowed|refund_tail_over|offline|busy|storage|not_recorded|reversed)/;
+
+const AGAIN = "请会员再出示一次会员码，重新扫。";
+const FIXES = {
+  code_format: (p) => (/[a-z_]{4,}/.test(p.fix) ? "请会员打开“会员码”页面再扫一次。" : p.fix),
+  code_invalid: () => "请会员刷新会员码后再扫；实体卡请核对是不是最新换发的卡。",
+  code_bound: () => "请会员等新码出来（约 30 秒）再扫，或回到先扫的那台收银机。",
+  code_used: (p) => `请会员换另一个码，或等 ${p.retry_after_s ?? 30} 秒出新码后再扫。`,
+  guess_blocked: (p) => `请过 ${Math.ceil((p.retry_after_s ?? 60) / 60)} 分钟再试；不是误扫的，请联系签约的帮扶中心。`,
+  typed_blocked: () => "请会员出示手机会员码；约一小时后可以再手输。",
+  amount_invalid: () => "请清空后重新输入金额。",
+  quote_invalid: () => AGAIN, quote_expired: () => AGAIN, quote_mismatch: () => AGAIN, quote_other_terminal: () => AGAIN, quote_used: () => AGAIN,
+  key_reversed: () => AGAIN,
+  not_found: () => "请核对交易编号；只能查到本门店的交易。",
+  text_invalid: () => "请检查收银员和原因：不能空着，也不能有特殊符号。",
+  void_too_late: () => "请改选“退款”，金额填还没有退的全部。",
+  purchase_undone: () => "请关闭后再点一次“今日”，看这笔现在的状态。",
+  refund_exceeds: () => "请核对这笔还能退多少，再填金额。",
+};
+
+/** fixOf is what a cashier can do about a problem. */
+export function fixOf(problem) {
+  if (FIXES[problem.code]) return FIXES[problem.code](problem);
+  return PLAIN.test(problem.code) ? problem.fix : "请刷新页面后再试；还不行请联系签约的帮扶中心。";
+}
+
 /** say returns {tone, word, detail, fix, go}; go is the large key's label, "" while
  * it has nothing to do. typed is the code being typed by hand, null when none is. */
 export function say(sale, { typed, camera }) {
@@ -45,7 +73,7 @@ const SAY = {
     tone: "bad", word: "报价已过期", detail: "报价只保留 3 分钟，这一笔没有记录。", fix: "请会员再出示一次会员码，重新扫。", go: "重新扫码", full: fen,
   }),
   refused: ({ problem, fen, recheckable }) => ({
-    tone: "bad", word: problem.title, detail: problem.detail, fix: problem.fix,
+    tone: "bad", word: problem.title, detail: problem.detail, fix: fixOf(problem),
     go: recheckable && ["offline", "busy"].includes(problem.code) ? "再核验一次" : "重新扫码", full: fen,
   }),
   unanswered: () => ({
