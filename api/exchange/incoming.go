@@ -50,7 +50,7 @@ func (p *Parts) Next() (*multipart.Part, error) {
 		return part, nil
 	case p.in.failed != nil:
 		return nil, p.in.failed
-	case errors.Is(err, io.EOF):
+	case err == io.EOF: //nolint:errorlint // a form cut off gives an error that wraps io.EOF
 		return nil, io.EOF
 	}
 	return nil, ErrForm

@@ -87,8 +87,8 @@ func (s *Store) store(ctx context.Context, id int64, body io.Reader) (sum []byte
 	hash := sha256.New()
 	buf := make([]byte, chunkBytes)
 	for n := 0; ; n++ {
-		got, err := io.ReadFull(body, buf)
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		got, err := fill(body, buf)
+		if err != nil && err != io.EOF { //nolint:errorlint // what wraps io.EOF is a body cut off
 			return nil, 0, err
 		}
 		if size += int64(got); size > s.limits.Bytes {
@@ -109,6 +109,17 @@ func (s *Store) store(ctx context.Context, id int64, body io.Reader) (sum []byte
 		return nil, 0, &RefusedError{"file", "文件是空的，请选择填好的名册。"}
 	}
 	return hash.Sum(nil), size, nil
+}
+
+// fill reads until buf is full or the end, which is io.EOF and nothing else: a body cut
+// off (io.ErrUnexpectedEOF) must not pass for a whole one, as it would with io.ReadFull.
+func fill(body io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var got int
+		got, err = body.Read(buf[n:])
+		n += got
+	}
+	return n, err
 }
 
 // queue ends an upload. The unique index keeps a file from being taken up twice.

@@ -47,7 +47,8 @@ func TestUploadRefused(t *testing.T) {
 		}
 	}
 	broken := errors.New("the line is gone")
-	for name, body := range map[string]io.Reader{"broken": io.MultiReader(strings.NewReader(strings.Repeat("x", 3<<20)), failing{broken}), "empty": strings.NewReader("")} {
+	for name, body := range map[string]io.Reader{"broken": io.MultiReader(strings.NewReader(strings.Repeat("x", 3<<20)), failing{broken}), "empty": strings.NewReader(""),
+		"cut off": io.MultiReader(strings.NewReader(csv(line(1))), failing{io.ErrUnexpectedEOF})} {
 		if _, err := w.store.Upload(w.ctx, w.clerk, w.here.ID, "x", body); err == nil {
 			t.Errorf("%s was taken", name)
 		}
