@@ -332,7 +332,7 @@ async function views() {
     if (type === "large") await page.getByRole("button", { name: "大字" }).first().click();
     for (const tab of ["会员码", "消费", "优惠商家", "我的"]) {
       await go(page, tab);
-      await page.waitForLoadState("networkidle").catch(() => {});
+      await page.waitForFunction(() => !/正在(查|定|打)/.test(document.body.innerText));
       for (const [width, height] of [[360, 640], [390, 844], [1366, 768]]) {
         await page.setViewportSize({ width, height });
         await audit(page, `${tab}, ${type} type, ${width}`);

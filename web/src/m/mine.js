@@ -3,7 +3,7 @@ import * as enrolment from "./enrolment.js";
 import { $, ask, busy, say } from "./page.js";
 import { sendCode, smsCode, Wait } from "./signin.js";
 import * as store from "./store.js";
-import { moment, span } from "./words.js";
+import { groups, moment, span } from "./words.js";
 import { SKEW_WORTH_SAYING } from "./clock.js";
 
 export class Mine {
@@ -21,7 +21,7 @@ export class Mine {
     const { face, held, clock, online, signed } = this.app;
     say($("mine-name"), face?.member?.name || "会员");
     say($("mine-union"), face?.member?.union || "");
-    say($("mine-state"), face?.card ? `卡号 ${this.app.me?.card?.number || face.card.number_masked}` : "");
+    say($("mine-state"), face?.card ? `卡号 ${groups(this.app.me?.card?.number || face.card.number_masked)}` : "");
     const lost = face?.card?.status === "lost";
     $("lost").hidden = lost || !face?.card;
     $("found-form").hidden = !lost;

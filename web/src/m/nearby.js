@@ -30,7 +30,7 @@ export class Nearby {
   async prepare() {
     const [divisions, trades] = await Promise.all([this.app.service.open("divisions"), this.app.service.open("trades")]);
     this.divisions = divisions.items;
-    const option = (item) => new Option(`${item.name}${item.outlets ? `（${item.outlets}）` : ""}`, item.code);
+    const option = (item) => new Option(`${item.name}${item.outlets ? ` (${item.outlets})` : ""}`, item.code);
     // Counties that the province directs rank beside its cities.
     $("city").append(...this.divisions.filter((d) => d.kind === "city" || d.direct).map(option));
     $("trade").append(...trades.items.filter((t) => t.outlets).map(option));
@@ -52,7 +52,7 @@ export class Nearby {
 
   counties() {
     const inside = this.divisions.filter((d) => String(d.parent) === $("city").value && d.kind !== "city" && !d.direct);
-    $("county").replaceChildren(new Option("不限", ""), ...inside.map((d) => new Option(`${d.name}${d.outlets ? `（${d.outlets}）` : ""}`, d.code)));
+    $("county").replaceChildren(new Option("不限", ""), ...inside.map((d) => new Option(`${d.name}${d.outlets ? ` (${d.outlets})` : ""}`, d.code)));
     $("county").disabled = inside.length === 0;
   }
 
