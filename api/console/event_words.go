@@ -23,7 +23,7 @@ func memberName(key string) string {
 		"contracts": "协议数", "expires_at": "有效至", "issued_by": "发放人", "item": "核对项", "photos": "照片数", "on": "日期", "at": "时间",
 		"media": "文件格式", "size": "字节数", "source": "来源", "fields": "改了哪些", "territory": "行政区划", "union_owned": "工会自办",
 		"name": "名称", "code": "代码", "path": "位置", "cards": "会员卡数", "class": "会员类别", "divisions": "区划数", "cause": "原因",
-		"last_day": "最后优惠日", "last_purchase": "最后优惠时间", "reentry_from": "可重新入网", "typed_allowed": "允许手输卡号", "unopened": "等批准开业",
+		"last_day": "最后优惠日", "last_purchase": "最后优惠时间", "reentry_from": "可重新入网", "typed_allowed": "允许手输卡号", "unions_below": "下级工会数", "moved": "转交的数量", "by": "按什么查", "found": "辖区内查到", "unopened": "等批准开业",
 	}
 	if n := names[key]; n != "" {
 		return n

@@ -169,11 +169,11 @@ func (s *Store) recordMerger(ctx context.Context, tx pgx.Tx, by merchant.By, m *
 	if err != nil {
 		return err
 	}
-	after := map[string]any{"union": m.Into.ID, "path": m.Into.Path, "below": len(m.Below), "moved": moved}
+	after := map[string]any{"union": m.Into.ID, "path": m.Into.Path, "unions_below": len(m.Below), "moved": moved}
 	if err := event.Record(ctx, tx, by.Actor, "union.merge", object(m.From.ID), by.Reason,
 		map[string]any{"path": m.From.Path, "territory": m.From.Territory}, after); err != nil {
 		return err
 	}
 	return event.Record(ctx, tx, by.Actor, "union.absorb", object(m.Into.ID), by.Reason, nil,
-		map[string]any{"union": m.From.ID, "below": len(m.Below), "moved": moved})
+		map[string]any{"union": m.From.ID, "unions_below": len(m.Below), "moved": moved})
 }
