@@ -100,6 +100,36 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestLeftStream: a phone that goes, at whatever time, takes its stream along.
+func TestLeftStream(t *testing.T) {
+	t.Parallel()
+	const limit = 100 * time.Millisecond
+	r := newRig(t, changes{server: func(s *http.Server) { s.ReadTimeout, s.WriteTimeout = limit, limit }})
+	r.enroll(1)
+	m := r.mobile(1).signIn()
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/m/api/events", nil)
+	r.must(err)
+	res, err := (&http.Client{Jar: m.client.Jar}).Do(req)
+	r.must(err)
+	defer res.Body.Close()
+	<-time.After(3 * limit)
+	if n := r.hub.Streams(); n != 1 {
+		t.Fatalf("%d streams", n)
+	}
+	leave()
+	// Well within the 20 s after which a heartbeat would find out.
+	late, tick := time.After(10*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for r.hub.Streams() > 0 {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("the stream of a phone that has gone is still held")
+		}
+	}
+}
+
 // TestStreamsEnd with the node at once, with the session, and with their time.
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
