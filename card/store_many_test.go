@@ -124,6 +124,46 @@ func TestIssueManyAtOnce(t *testing.T) {
 	}
 }
 
+// Who waits for another's issue to the same members passes them over when it has
+// committed, though they had no card when the waiting began.
+func TestIssueManyWaits(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	pool := pgtest.New(t)
+	s, unionID := seeded(t, pool)
+	ids := enrolled(t, s, unionID, 3)
+	first, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Rollback(ctx) }()
+	if n, _, err := s.IssueMany(ctx, first, by, ids, until, card.StatusActive); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			n, skipped, err := s.IssueMany(ctx, tx, by, ids, until, card.StatusActive)
+			if err == nil && (n != 0 || skipped != 3) {
+				t.Errorf("%d issued, %d passed over", n, skipped)
+			}
+			return err
+		})
+	}()
+	for waits := false; !waits; {
+		if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+			AND cardinality(pg_blocking_pids(pid)) > 0)`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Renewing takes what runs out by a month and leaves the rest, and final cards.
 func TestRenewMany(t *testing.T) {
 	t.Parallel()
