@@ -38,12 +38,6 @@ func (x *Exchange) RunStream() {
 	}
 	x.stream = nil
 	w := &StreamWriter{control: http.NewResponseController(x.Gin.Writer), to: x.Gin.Writer}
-	// The connection is watched for the client's going; that watch would else end with
-	// the server's limit for reading a request, and a client that left later be noticed
-	// only when something is written.
-	if err := w.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return
-	}
 	if w.flush() != nil { // the headers
 		return
 	}
