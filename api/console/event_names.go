@@ -59,7 +59,12 @@ func actionNames() map[string]string {
 		"batch.create": "新建批次", "batch.edit": "修改批次", "batch.start": "开始办批次", "batch.stop": "停下批次", "batch.finish": "批次办完",
 		"batch.close": "结束批次", "batch.file": "生成制卡文件", "batch.download": "下载制卡文件", "batch.deliver": "登记交付",
 		"batch.activate": "批量激活", "batch.renew": "批量续期",
-		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂",
+		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂", "card.follow": "会员卡随会员资料更新",
+		"member.transfer": "会员转接完成", "member.transfer_request": "申请转接", "member.transfer_decline": "不同意转接",
+		"member.transfer_withdraw": "撤回转接申请", "member.transfer_void": "转接失效",
+		"phone.enrol": "手机启用会员码", "phone.end": "手机停用会员码",
+		"personal.key_made": "新建个人信息密钥", "personal.rewrap": "个人信息密钥重新封装", "personal.rotate": "更换个人信息密钥",
+		"personal.retire": "停用个人信息密钥",
 	}
 }
 
