@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,7 @@ type walker struct {
 	Keyboard []string `json:"keyboard"`
 }
 
-// TestPages walks every page that a link leads to, in public and as three kinds
+// TestPages walks every page that a link leads to, in public and as five kinds
 // of staff, in a real browser: no serious breach of accessibility (axe-core), no
 // breach of the Content-Security-Policy, no error in a script, nothing wider than
 // its screen at 390, 1366 and 1920, every control in reach of the keyboard.
@@ -116,6 +117,9 @@ func TestPages(t *testing.T) {
 	s.account(t, "negotiator", s.union, staff.Negotiator, staff.TerminalManager)
 	s.account(t, "approver", s.union, staff.Approver)
 	s.account(t, "operator", s.union, staff.Operator)
+	s.account(t, "registrar", s.union, staff.Registrar)
+	s.account(t, "cardmanager", s.union, staff.CardManager)
+	keeping := s.membership(t)
 	starts := []string{"/console"}
 	for _, object := range []string{"merchants", "contracts"} {
 		starts = append(starts, "/console/"+object+"/1")
@@ -128,6 +132,8 @@ func TestPages(t *testing.T) {
 			{"negotiator", sitePassword, starts, []string{"/console", "/console/outlets", "/console/merchants"}},
 			{"approver", sitePassword, []string{"/console"}, nil},
 			{"operator", sitePassword, []string{"/console"}, nil},
+			{"registrar", sitePassword, keeping, []string{"/console/members", "/console/rosters", "/console/unions"}},
+			{"cardmanager", sitePassword, keeping, []string{"/console/cards", "/console/batches", "/console/batches/new"}},
 		},
 	}
 	var saw struct {
@@ -150,7 +156,10 @@ func TestPages(t *testing.T) {
 		t.Errorf("%s: %s", f.Page, f.Fault)
 	}
 	t.Logf("%d pages: %s", len(seen), strings.Join(seen, " "))
-	if len(seen) < 10 {
-		t.Errorf("only %d pages were found", len(seen))
+	for _, want := range []string{"/console/merchants/:id", "/console/members/:id", "/console/members/:id/transfer", "/console/rosters/:id",
+		"/console/transfers/:id/decide", "/console/cards/:id", "/console/batches/:id", "/console/unions/:id/merge", "/console/unions/:id/register"} {
+		if !slices.Contains(seen, want) {
+			t.Errorf("no link leads to %s", want)
+		}
 	}
 }
