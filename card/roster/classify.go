@@ -61,8 +61,11 @@ func (s *Store) decide(r *Run, e *entry, m *known) error {
 		return fmt.Errorf("member %d: %w", m.id, err)
 	}
 	e.member, e.version = m.id, m.version
-	if e.person.Phone == "" && was.Phone != "" { // not told is not taken away
-		e.person.Phone = was.Phone
+	elsewhere := m.status != member.StatusLeft && !union.InScope(r.Path, m.path)
+	if e.person.Phone == "" && was.Phone != "" && !elsewhere { // not told is not taken away
+		// The file did not tell the number, so its fault file must not: what it gives
+		// back are the cells.
+		e.person.Phone, e.keepRaw = was.Phone, true
 		if e.sealed, err = s.vault.Seal(e.person); err != nil {
 			return err
 		}
@@ -85,7 +88,7 @@ func (s *Store) decide(r *Run, e *entry, m *known) error {
 		e.outcome = Changed
 	case m.moving:
 		e.fault(faultMoving())
-	case union.InScope(r.Path, m.path):
+	case !elsewhere:
 		e.outcome = Moved
 	default:
 		e.outcome, e.fields = Transfer, nil
