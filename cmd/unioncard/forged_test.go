@@ -108,7 +108,7 @@ func TestForged(t *testing.T) {
 	t.Parallel()
 	m := newMatrix(t)
 	forged := map[string]bool{}
-	for _, f := range slices.Concat(m.forgedUnions(), m.forgedObjects(), m.forgedSeconds(), m.forgedCards()) {
+	for _, f := range slices.Concat(m.forgedUnions(), m.forgedObjects(), m.forgedSeconds(), m.forgedCards(), m.forgedRosters()) {
 		m.sub(f.name, func(t *testing.T) {
 			forged[f.field] = true
 			m.untouched(f.name, func() {

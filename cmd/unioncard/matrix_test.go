@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"unioncard/api"
 	"unioncard/card/union/staff"
@@ -38,6 +39,10 @@ func newMatrix(t *testing.T) *matrix {
 		m.above[r] = b.hire("hn-"+login, b.unions[henan], r)
 	}
 	m.impact = b.floorDraft(t.Context(), m.above[staff.Negotiator])
+	// What the rosters' worker writes is nobody's request.
+	soon(b, time.Now(), time.Minute, "the rosters' checks", func() bool {
+		return b.number(`SELECT (SELECT count(*) FROM roster_runs WHERE state IN ('uploading', 'queued', 'checking')) + (SELECT count(*) FROM roster_chunks)`) == 0
+	})
 	return m
 }
 
