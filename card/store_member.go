@@ -31,6 +31,9 @@ type NewMember struct {
 // returns the member's id. The union's foreign key protects it.
 func (s *Store) Enroll(ctx context.Context, by By, m NewMember) (memberID int64, err error) {
 	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil {
+			return err
+		}
 		err := tx.QueryRow(ctx, `INSERT INTO members (union_id, name_masked, class) VALUES ($1, $2, $3) RETURNING id`,
 			m.UnionID, Mask(m.Name), m.Class).Scan(&memberID)
 		if err != nil {

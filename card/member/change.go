@@ -11,6 +11,7 @@ import (
 	"unioncard/card"
 	"unioncard/card/feed"
 	"unioncard/card/personal"
+	"unioncard/card/union"
 	"unioncard/card/union/event"
 )
 
@@ -69,6 +70,9 @@ func (s *Store) Edit(ctx context.Context, by card.By, id, version int64, c Chang
 func (s *Store) rewrite(ctx context.Context, id int64, fn func(tx pgx.Tx, m *stored, p *personal.Person) error) error {
 	var p personal.Person
 	return s.write(ctx, &p, id, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil { // the union and the card's territory follow from the tree
+			return err
+		}
 		m, err := locked(ctx, tx, id)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"unioncard/card"
 	"unioncard/card/personal"
+	"unioncard/card/union"
 	"unioncard/card/union/event"
 )
 
@@ -142,6 +143,9 @@ func (s *Store) Register(ctx context.Context, by card.By, unionID int64, p perso
 		return 0, err
 	}
 	err = s.write(ctx, &p, 0, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := takesMembers(ctx, tx, unionID); err != nil {
 			return err
 		}
@@ -173,7 +177,8 @@ func record(ctx context.Context, tx pgx.Tx, by card.By, action Action, id int64,
 }
 
 // takesMembers holds a union to what Register says of it, returns its territory,
-// and keeps it from being merged until the transaction ends.
+// and keeps it from being merged until the transaction ends. The caller holds the
+// tree (union.Hold), from before its first row lock on.
 func takesMembers(ctx context.Context, tx pgx.Tx, unionID int64) (territory int32, err error) {
 	err = tx.QueryRow(ctx, `SELECT territory FROM unions WHERE id = $1 AND active AND kind = 'grassroots' FOR SHARE`,
 		unionID).Scan(&territory)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"unioncard/card"
+	"unioncard/card/union"
 	"unioncard/card/union/event"
 	"unioncard/card/union/keyset"
 )
@@ -73,6 +74,9 @@ func (s *Store) RequestTransfer(ctx context.Context, by card.By, memberID, toUni
 }
 
 func (s *Store) requestTx(ctx context.Context, tx pgx.Tx, by card.By, memberID, toUnion int64) (id int64, err error) {
+	if err := union.Hold(ctx, tx); err != nil {
+		return 0, err
+	}
 	if _, err := takesMembers(ctx, tx, toUnion); err != nil {
 		return 0, err
 	}
@@ -112,7 +116,8 @@ func recordTransfer(ctx context.Context, tx pgx.Tx, by card.By, step string, id,
 // RequestTransfers asks, in the caller's transaction, that members move to a union,
 // as an applied roster does. Whoever is there already, has left, or has an open
 // transfer is passed over; it returns how many were asked for. The members' row
-// locks protect it, taken in the order of their ids.
+// locks protect it, taken in the order of their ids. The caller has held the tree
+// (union.Hold) from before its first row lock on.
 func (s *Store) RequestTransfers(ctx context.Context, tx pgx.Tx, by card.By, memberIDs []int64, toUnion int64) (int64, error) {
 	if _, err := takesMembers(ctx, tx, toUnion); err != nil {
 		return 0, fmt.Errorf("member.RequestTransfers: %w", err)
@@ -185,8 +190,12 @@ func (s *Store) decide(ctx context.Context, call string, by card.By, id int64, s
 
 func (s *Store) decideTx(ctx context.Context, tx pgx.Tx, by card.By, id int64, state TransferState) error {
 	var memberID, from, to int64
-	// The ids never change, so they can be read before the locks are taken, in the
-	// one order: union, member, transfer, card.
+	// Only a merger changes the unions of a transfer, so that while the tree is held
+	// they can be read before the locks are taken, in the one order: union, member,
+	// transfer, card.
+	if err := union.Hold(ctx, tx); err != nil {
+		return err
+	}
 	err := tx.QueryRow(ctx, `SELECT member_id, from_union, to_union FROM member_transfers WHERE id = $1`, id).Scan(&memberID, &from, &to)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNotFound

@@ -41,11 +41,14 @@ func fed(kind feed.Kind) string {
 const counted = ` SELECT count(*) FROM n`
 
 // moves are in the order of locks: members before their cards, merchants before
-// what is theirs.
+// what is theirs. Members and cards are locked in the order of their numbers, as
+// by all who lock many of them and do not hold the tree (batches that are printed
+// and handed out, personal keys that are rotated).
 func moves() []move {
 	return []move{
 		{what: "members", columns: []string{"members.union_id"},
-			sql: `WITH n AS (UPDATE members SET union_id = @into, version = version + 1 WHERE union_id = @from RETURNING id), ` +
+			sql: `WITH l AS (SELECT id FROM members WHERE union_id = @from ORDER BY id FOR UPDATE),
+				n AS (UPDATE members m SET union_id = @into, version = version + 1 FROM l WHERE m.id = l.id RETURNING m.id), ` +
 				handover("member") + counted},
 		// A transfer between the two has come about; others are the successor's.
 		{what: "transfers", columns: []string{"member_transfers.from_union", "member_transfers.to_union"},
@@ -62,8 +65,10 @@ func moves() []move {
 			sql: `WITH n AS (UPDATE roster_runs r SET union_id = @into WHERE union_id = @from AND NOT EXISTS
 				(SELECT FROM roster_runs o WHERE o.union_id = @into AND o.sha256 = r.sha256) RETURNING id)` + counted},
 		{what: "cards", columns: []string{"cards.territory"},
-			sql: `WITH n AS (UPDATE cards c SET territory = @to_code, version = c.version + 1 FROM members m
-				WHERE m.id = c.member_id AND m.union_id = ANY (@homes) AND c.territory <> @to_code RETURNING c.serial AS id, c.version), ` +
+			sql: `WITH l AS (SELECT c.serial FROM cards c JOIN members m ON m.id = c.member_id
+					WHERE m.union_id = ANY (@homes) AND c.territory <> @to_code ORDER BY c.serial FOR UPDATE OF c),
+				n AS (UPDATE cards c SET territory = @to_code, version = c.version + 1 FROM l
+					WHERE c.serial = l.serial RETURNING c.serial AS id, c.version), ` +
 				fed(feed.KindCard) + counted},
 		{what: "merchants", columns: []string{"merchants.office_id"},
 			sql: `WITH n AS (UPDATE merchants SET office_id = @into, version = version + 1 WHERE office_id = @from RETURNING id, version), ` +
