@@ -212,12 +212,14 @@ func numberChanged(t *testing.T, early bool) {
 }
 
 // changeNumber writes a member's number anew, as a roster does: by its columns.
-func (r *rig) changeNumber(id int64, number string) error {
+func (r *rig) changeNumber(id int64, number string) error { return r.changeNumberIn(r.pool, id, number) }
+
+func (r *rig) changeNumberIn(db personal.DB, id int64, number string) error {
 	p, err := r.vault.Seal(personal.Person{ResidentID: residentID(1), Phone: number, Name: "欧阳建国"})
 	if err != nil {
 		return err
 	}
-	_, err = r.pool.Exec(r.t.Context(), `UPDATE members SET id_hash = $2, phone_hash = $3, id_sealed = $4, phone_sealed = $5, name_sealed = $6,
+	_, err = db.Exec(r.t.Context(), `UPDATE members SET id_hash = $2, phone_hash = $3, id_sealed = $4, phone_sealed = $5, name_sealed = $6,
 		data_key = $7, index_key = $8, version = version + 1 WHERE id = $1`, id, p.IDHash, p.PhoneHash, p.ID, p.Phone, p.Name, p.Key, p.IndexKey)
 	return err
 }

@@ -96,7 +96,7 @@ func proved(deviceKey []byte, renewal string, proof []byte) bool {
 func (s *Store) Enrol(ctx context.Context, se *Session, deviceKey []byte, takeover bool) (Enrolled, error) {
 	var out Enrolled
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockMember(ctx, tx, se.MemberID); err != nil {
+		if err := lockSession(ctx, tx, se); err != nil {
 			return err
 		}
 		// A card that was issued after the sign-in is activated by the phone's first use.

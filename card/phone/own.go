@@ -201,6 +201,9 @@ func (s *Store) Found(ctx context.Context, se *Session, from netip.Addr, code st
 		if err := sent.use(ctx, tx, s.now()); err != nil {
 			return err
 		}
+		if err := lockSession(ctx, tx, se); err != nil {
+			return err
+		}
 		c, err := s.opts.Cards.LiveTx(ctx, tx, se.MemberID)
 		if errors.Is(err, card.ErrCodeInvalid) {
 			return ErrNoCard

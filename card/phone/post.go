@@ -82,7 +82,7 @@ func (s *Store) deliverOne(ctx context.Context, l letter) {
 	ctx, cancel := context.WithTimeout(ctx, postTime)
 	defer cancel()
 	outcome := "sent"
-	_, err := memberOf(ctx, s.db, l.hashes)
+	_, err := memberOf(ctx, s.db, l.hashes, "")
 	if errors.Is(err, pgx.ErrNoRows) {
 		outcome, err = "nobody", nil
 	} else if err == nil {
@@ -100,10 +100,10 @@ func (s *Store) deliverOne(ctx context.Context, l letter) {
 }
 
 // memberOf finds the member whose number it is: in the union or retired.
-// pgx.ErrNoRows if it is nobody's.
+// pgx.ErrNoRows if it is nobody's. lock is how the row is held, "" not at all.
 func memberOf(ctx context.Context, db interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}, hashes []personal.Hash) (id int64, err error) {
-	err = db.QueryRow(ctx, `SELECT id FROM members WHERE phone_hash = ANY($1) AND status IN (1, 3) ORDER BY id LIMIT 1`, hashes).Scan(&id)
+}, hashes []personal.Hash, lock string) (id int64, err error) {
+	err = db.QueryRow(ctx, `SELECT id FROM members WHERE phone_hash = ANY($1) AND status IN (1, 3) ORDER BY id LIMIT 1`+lock, hashes).Scan(&id)
 	return id, err
 }

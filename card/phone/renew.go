@@ -28,7 +28,7 @@ func (s *Store) Renew(ctx context.Context, se *Session, id int64, renewal string
 	var out Enrolled
 	copied := false
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockMember(ctx, tx, se.MemberID); err != nil {
+		if err := lockSession(ctx, tx, se); err != nil {
 			return err
 		}
 		e, err := liveEnrolment(ctx, tx, se.MemberID)

@@ -65,9 +65,11 @@ func (s *Store) SignIn(ctx context.Context, from netip.Addr, number, code string
 		if err := sent.use(ctx, tx, now); err != nil {
 			return err
 		}
-		id, err := memberOf(ctx, tx, s.opts.Vault.PhoneHashes(number))
+		// Under the member's lock: a number that is being changed meanwhile signs out
+		// the sessions that are there by then, and this one must not come after.
+		id, err := memberOf(ctx, tx, s.opts.Vault.PhoneHashes(number), " FOR NO KEY UPDATE")
 		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrCodeWrong // left since the code was sent
+			return ErrCodeWrong // left since the code was sent, or has another number
 		}
 		if err != nil {
 			return err
@@ -125,7 +127,7 @@ func (s *Store) BySession(ctx context.Context, token string) (*Session, error) {
 // dead with the commit.
 func (s *Store) SignOut(ctx context.Context, se *Session) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockMember(ctx, tx, se.MemberID); err != nil && !errors.Is(err, ErrNoSession) {
+		if err := lockSession(ctx, tx, se); err != nil && !errors.Is(err, ErrNoSession) {
 			return err
 		}
 		if se.Enrolment != 0 {
@@ -150,7 +152,7 @@ func (s *Store) SignOut(ctx context.Context, se *Session) error {
 // this phone's.
 func (s *Store) EndOthers(ctx context.Context, se *Session) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := lockMember(ctx, tx, se.MemberID); err != nil {
+		if err := lockSession(ctx, tx, se); err != nil {
 			return err
 		}
 		e, err := liveEnrolment(ctx, tx, se.MemberID)
@@ -175,6 +177,19 @@ func lockMember(ctx context.Context, tx pgx.Tx, memberID int64) error {
 	var in bool
 	err := tx.QueryRow(ctx, `SELECT status IN (1, 3) FROM members WHERE id = $1 FOR NO KEY UPDATE`, memberID).Scan(&in)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && !in {
+		return ErrNoSession
+	}
+	return err
+}
+
+// lockSession is lockMember, and reads the session again under the lock: since the
+// request began it may have been ended, or its phone enrolled. ErrNoSession.
+func lockSession(ctx context.Context, tx pgx.Tx, se *Session) error {
+	if err := lockMember(ctx, tx, se.MemberID); err != nil {
+		return err
+	}
+	err := tx.QueryRow(ctx, `SELECT coalesce(enrolment_id, 0) FROM phone_sessions WHERE hash = $1`, se.hash).Scan(&se.Enrolment)
+	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoSession
 	}
 	return err
