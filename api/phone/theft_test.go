@@ -212,7 +212,9 @@ func numberChanged(t *testing.T, early bool) {
 }
 
 // changeNumber writes a member's number anew, as a roster does: by its columns.
-func (r *rig) changeNumber(id int64, number string) error { return r.changeNumberIn(r.pool, id, number) }
+func (r *rig) changeNumber(id int64, number string) error {
+	return r.changeNumberIn(r.pool, id, number)
+}
 
 func (r *rig) changeNumberIn(db personal.DB, id int64, number string) error {
 	p, err := r.vault.Seal(personal.Person{ResidentID: residentID(1), Phone: number, Name: "欧阳建国"})
