@@ -26,6 +26,8 @@ func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account
 		h.workExits,
 		h.workTerminals,
 		h.workSilent,
+		h.workMembers,
+		h.workBatches,
 	}
 }
 
