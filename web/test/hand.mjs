@@ -245,9 +245,13 @@ async function hand(what, numbers) {
   await confirm(page, "登记", /登记了不能撤回/);
 }
 
-/** within asks for a second at most: what is committed is obeyed by then. */
+/** within asks until the answer is right: a question put a second after has it. */
 async function within(what, ask) {
-  for (const since = Date.now(); !(await ask()); ) assert.ok(Date.now() - since < 1000, `${what}: not yet`);
+  for (const since = Date.now(); ; ) {
+    const asked = Date.now();
+    if (await ask()) return;
+    assert.ok(asked - since < 1000, `${what}: not ${asked - since} ms after`);
+  }
 }
 
 async function activate() {
