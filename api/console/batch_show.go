@@ -136,8 +136,10 @@ func (h *Handlers) batchParts(x *exchange.Exchange, p *batchPage, id int64) erro
 			return err
 		}
 	}
+	// What people did. The worker's cards, an event for every 2,000, would bury it;
+	// they are in the event log.
 	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "batch",
-		ObjectID: strconv.FormatInt(id, 10), Limit: cardHistory})
+		ObjectID: strconv.FormatInt(id, 10), Action: "batch", Limit: cardHistory})
 	if err != nil {
 		return err
 	}
