@@ -152,10 +152,29 @@ func (s *Store) reseal(ctx context.Context, tx pgx.Tx, m *stored, p personal.Per
 	if err != nil {
 		return err
 	}
+	if err := s.dropNumber(ctx, tx, m, sealed.IndexKey, p.Phone); err != nil {
+		return err
+	}
 	m.sealed, m.HasPersonal = sealed, true
 	_, err = tx.Exec(ctx, `UPDATE members SET name_masked = $2, id_hash = $3, phone_hash = $4, id_sealed = $5,
 		phone_sealed = $6, name_sealed = $7, data_key = $8, index_key = $9 WHERE id = $1`, m.ID, card.Mask(p.Name),
 		sealed.IDHash, sealed.PhoneHash, sealed.ID, sealed.Phone, sealed.Name, sealed.Key, sealed.IndexKey)
+	return err
+}
+
+// dropNumber takes the number of before off a member whose hashes are of an older
+// index key than those to come, if it is not the number to come: by the hashes alone
+// nobody could tell such a change from a re-index, which leaves the phone signed in
+// (members_phone_changed, migration 0020).
+func (s *Store) dropNumber(ctx context.Context, tx pgx.Tx, m *stored, key int16, number string) error {
+	if m.sealed.Phone == nil || m.sealed.IndexKey == key {
+		return nil
+	}
+	was, err := s.vault.Reveal(m.sealed)
+	if err != nil || was.Phone == number {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE members SET phone_hash = NULL, phone_sealed = NULL, index_key = $2 WHERE id = $1`, m.ID, key)
 	return err
 }
 
