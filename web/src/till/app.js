@@ -184,8 +184,8 @@ class App {
 
   #changed() {
     this.sell.draw();
-    if (this.sale.phase === "done" && this.settings.autoPrint && this.printed !== this.sale.receipt.id) {
-      this.printed = this.sale.receipt.id;
+    if (this.sale.phase === "done" && this.settings.autoPrint && session.printed !== this.sale.receipt.id) {
+      session.printed = this.sale.receipt.id; // a reload shows it again and prints no second one
       this.actions.print(this.sale.receipt);
     }
   }
@@ -300,5 +300,13 @@ const session = {
     try {
       sessionStorage.setItem("till-sale", JSON.stringify(value));
     } catch { /* full or forbidden: a reload starts anew, nothing else */ }
+  },
+  get printed() {
+    return sessionStorage.getItem("till-printed");
+  },
+  set printed(id) {
+    try {
+      sessionStorage.setItem("till-printed", id);
+    } catch { /* a reload may print it again */ }
   },
 };

@@ -79,8 +79,8 @@ export class Today {
 
   /** show opens the box on a purchase, as it is now. */
   async show(purchase) {
+    ui.undoForm.hidden = true; // it may have been closed in the middle of another
     this.#draw(purchase);
-    ui.undoForm.hidden = true;
     if (!ui.detailBox.open) ui.detailBox.showModal();
     const answer = await this.api.call("GET", `/v1/purchases/${purchase.id}`);
     if (answer.ok && this.#shown?.id === purchase.id) this.#draw({ ...purchase, ...answer.body });
@@ -150,6 +150,7 @@ export class Today {
   }
 
   async #undo() {
+    if (ui.undoGo.disabled) return; // pressed again before the first was sent
     const { elements } = ui.undoForm;
     const refund = elements.kind.value === "refund";
     const operator = elements.operator.value.trim();
@@ -162,12 +163,19 @@ export class Today {
       wrong[1].focus();
       return;
     }
-    if (operator !== this.settings.operator) await this.settings.set({ operator });
     const purchase = this.#shown;
     ui.undoGo.disabled = true;
     put(ui.undoError, "");
+    if (operator !== this.settings.operator) await this.settings.set({ operator });
+    const address = `/v1/purchases/${purchase.id}/`;
+    // One whose answer is missing may have been done; a second key would do it twice.
+    if ((await this.settle.open().catch(() => [])).some((e) => e.state !== "settled" && e.path.startsWith(address))) {
+      ui.undoGo.disabled = false;
+      put(ui.undoError, "这一笔的上一次撤销或退款还没有查清，查清之前不能再办。请看屏幕上方“未查清”。");
+      return;
+    }
     const answer = await this.settle.send({
-      key: crypto.randomUUID(), kind: refund ? "refund" : "void", path: `/v1/purchases/${purchase.id}/${refund ? "refunds" : "void"}`,
+      key: crypto.randomUUID(), kind: refund ? "refund" : "void", path: `${address}${refund ? "refunds" : "void"}`,
       body: { operator, reason, ...(refund && { amount_fen: fen }) }, show: { amount_fen: refund ? fen : this.#rest() },
     }).catch((error) => ({ problem: { code: "storage", detail: `浏览器不让保存数据（${error?.name ?? "错误"}），没有提交。`, fix: "请清理磁盘空间后再试。" } }));
     ui.undoGo.disabled = false;
