@@ -21,7 +21,7 @@ async function page(event) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match("/till");
   const fresh = fetch(event.request).then(async (response) => {
-    if (response.ok) await cache.put("/till", response.clone());
+    if (response.ok) event.waitUntil(keep(cache, response.clone()).catch(() => {}));
     return response;
   });
   if (!kept) return fresh;
@@ -31,6 +31,16 @@ async function page(event) {
     fresh.then((response) => (response.ok ? response : kept), () => kept),
     new Promise((resolve) => setTimeout(resolve, PATIENCE, kept)),
   ]);
+}
+
+/** keep puts a page away with the files it names, or not at all: half of a new
+ * version would not open without a network. */
+async function keep(cache, response) {
+  const named = new Set((await response.clone().text()).match(/\/assets\/[\w.-]+/g));
+  const missing = [];
+  for (const file of named) if (!(await cache.match(file))) missing.push(file);
+  await cache.addAll(missing);
+  await cache.put("/till", response);
 }
 
 /** asset is kept for good: its name holds the hash of what it holds. */
