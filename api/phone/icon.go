@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"sync"
 )
 
 // The icon: a white card on the union's red, on it the three corners of a code.
@@ -25,19 +26,19 @@ const (
 // iconSizes are the icons by the end of their names.
 var iconSizes = map[string]int{"192.png": 192, "512.png": 512, "maskable.png": 512}
 
-// drawIcons draws the icons. A maskable one fills its square and keeps what matters
-// within the middle four fifths, since a phone cuts it to its own shape.
-func drawIcons() (map[string][]byte, error) {
-	out := map[string][]byte{}
+// iconsByName are the icons, each drawn once. A maskable one fills its square and
+// keeps what matters within the middle four fifths, since a phone cuts it to its
+// own shape.
+func iconsByName() map[string]func() ([]byte, error) {
+	out := map[string]func() ([]byte, error){}
 	for name, size := range iconSizes {
-		var b bytes.Buffer
-		encoder := png.Encoder{CompressionLevel: png.BestCompression}
-		if err := encoder.Encode(&b, drawIcon(size, name == "maskable.png")); err != nil {
-			return nil, err
-		}
-		out[name] = b.Bytes()
+		out[name] = sync.OnceValues(func() ([]byte, error) {
+			var b bytes.Buffer
+			err := png.Encode(&b, drawIcon(size, name == "maskable.png"))
+			return b.Bytes(), err
+		})
 	}
-	return out, nil
+	return out
 }
 
 // fine is how many samples each way make a pixel at an edge, which is smooth then.
@@ -68,24 +69,31 @@ func iconPalette() color.Palette {
 func drawIcon(size int, maskable bool) image.Image {
 	img := image.NewPaletted(image.Rect(0, 0, size, size), iconPalette())
 	at := func(x, y float64) ink { return iconAt(x/float64(size), y/float64(size), maskable) }
+	above, below := make([]ink, size+1), make([]ink, size+1) // the corners of a row's pixels
+	corners := func(y int, into []ink) {
+		for x := range into {
+			into[x] = at(float64(x), float64(y))
+		}
+	}
+	corners(0, below)
 	for y := range size {
+		above, below = below, above
+		corners(y+1, below)
 		for x := range size {
-			img.SetColorIndex(x, y, pixel(float64(x), float64(y), at))
+			same := above[x] == above[x+1] && above[x] == below[x] && above[x] == below[x+1]
+			img.SetColorIndex(x, y, pixel(float64(x), float64(y), same, at))
 		}
 	}
 	return img
 }
 
-// pixel is the colour of a pixel: of one ink where its corners and middle agree, a
-// mixture of its samples at an edge. White never lies beside nothing.
-func pixel(x, y float64, at func(x, y float64) ink) uint8 {
+// pixel is the colour of a pixel: of one ink where its corners (same: all alike) and
+// its middle agree, a mixture of its samples at an edge. White never lies beside
+// nothing.
+func pixel(x, y float64, same bool, at func(x, y float64) ink) uint8 {
 	middle := at(x+0.5, y+0.5)
-	same := true
-	for _, corner := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
-		same = same && at(x+corner[0], y+corner[1]) == middle
-	}
 	var parts [3]int
-	if same {
+	if same && at(x, y) == middle {
 		parts[middle] = every
 	} else {
 		for i := range every {

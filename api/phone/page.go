@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"unioncard/api/exchange"
@@ -32,7 +31,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; ma
 
 // pagePermissions: the holder may give the position, to find offers near; the
 // camera and the rest are nobody's business here.
-const pagePermissions = "geolocation=(self), screen-wake-lock=(self), camera=(), microphone=(), payment=(), usb=(), serial=(), bluetooth=()"
+const pagePermissions = "geolocation=(self), screen-wake-lock=(self), camera=(), microphone=(), payment=(), usb=(), serial=()"
 
 // Page is the member's page: one document, the same for everybody and without
 // personal data, its service worker, manifest and icons. What a holder sees, the
@@ -40,7 +39,7 @@ const pagePermissions = "geolocation=(self), screen-wake-lock=(self), camera=(),
 type Page struct {
 	pages  *page.Renderer
 	assets *page.Assets
-	icons  func() (map[string][]byte, error)
+	icons  map[string]func() ([]byte, error) // by the end of their names
 	shell  atomic.Pointer[shell]
 }
 
@@ -51,9 +50,9 @@ type shell struct {
 	etag      string
 }
 
-// NewPage returns the page. Its icons are drawn when the first is asked for.
+// NewPage returns the page. An icon is drawn when it is first asked for.
 func NewPage(pages *page.Renderer, assets *page.Assets) *Page {
-	return &Page{pages: pages, assets: assets, icons: sync.OnceValues(drawIcons)}
+	return &Page{pages: pages, assets: assets, icons: iconsByName()}
 }
 
 type homePage struct{ page.Frame }
@@ -174,13 +173,13 @@ func (p *Page) Manifest(x *exchange.Exchange) error {
 
 // Icon answers GET /m/icon-192.png and its like.
 func (p *Page) Icon(x *exchange.Exchange) error {
-	icons, err := p.icons()
-	if err != nil {
-		return fmt.Errorf("phone.Page: %w", err)
-	}
-	body, ok := icons[strings.TrimPrefix(x.Gin.Request.URL.Path, iconPath)]
+	icon, ok := p.icons[strings.TrimPrefix(x.Gin.Request.URL.Path, iconPath)]
 	if !ok {
 		return exchange.ErrNoRoute
+	}
+	body, err := icon()
+	if err != nil {
+		return fmt.Errorf("phone.Page: %w", err)
 	}
 	x.ContentType = pngType
 	x.SetHeader("Cache-Control", "public, max-age=86400")

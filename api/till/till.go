@@ -31,7 +31,7 @@ const policy = "default-src 'none'; script-src 'self'; worker-src 'self'; manife
 	"media-src 'self' blob:; font-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 // permissions: this page alone reads codes with the camera; nothing embedded may.
-const permissions = "camera=(self), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=()"
+const permissions = "camera=(self), microphone=(), geolocation=(), payment=(), usb=(), serial=()"
 
 type tillPage struct{ page.Frame }
 
