@@ -240,10 +240,14 @@ func (s *Store) moveTx(ctx context.Context, tx pgx.Tx, by By, c *Card, action Ac
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
-	if action == ActionActivate {
-		if err := countOn(ctx, tx, `activated`, []int64{c.Serial}); err != nil {
-			return err
-		}
+	switch action {
+	case ActionActivate:
+		err = countOn(ctx, tx, `activated`, []int64{c.Serial})
+	case ActionReplace:
+		err = takeBack(ctx, tx, c.Serial)
+	}
+	if err != nil {
+		return err
 	}
 	return record(ctx, tx, by, action, c, before)
 }

@@ -229,6 +229,20 @@ func countOn(ctx context.Context, tx pgx.Tx, column string, serials []int64) err
 	return nil
 }
 
+// takeBack makes a card one that is still to be handed out: what was handed out is
+// the plastic before. Otherwise a clerk would activate a batch's new plastic that
+// nobody has in the hand.
+func takeBack(ctx context.Context, tx pgx.Tx, serial int64) error {
+	_, err := tx.Exec(ctx, `WITH back AS (
+			UPDATE cards SET delivered_at = NULL WHERE serial = $1 AND delivered_at IS NOT NULL RETURNING batch_id, batch_territory)
+		UPDATE batch_progress p SET delivered = p.delivered - 1 FROM back
+		WHERE p.batch_id = back.batch_id AND p.territory = back.batch_territory`, serial)
+	if err != nil {
+		return fmt.Errorf("take back: %w", err)
+	}
+	return nil
+}
+
 // changed is the cards that a set-based statement changed.
 type changed struct{ serials, versions []int64 }
 

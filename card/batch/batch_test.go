@@ -301,8 +301,21 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(want, cards[0]); len(cards) != 2 || diff != "" {
 		t.Errorf("%d cards: %s", len(cards), diff)
 	}
+	if n, _, err := w.batches.Hand(ctx, by, "/", id, batch.To{}, false); err != nil || n != 2 {
+		t.Fatalf("%d handed out, %v", n, err)
+	}
 	replaced, err := w.cards.Replace(ctx, by, first.Serial)
 	w.must(err)
+	// The new plastic is nobody's yet: it is handed out again, and not activated before.
+	if b := w.get(id); b.Delivered != 1 {
+		t.Errorf("%d delivered after the replacement", b.Delivered)
+	}
+	if n, _, err := w.batches.Hand(ctx, by, "/", id, batch.To{}, true); err != nil || n != 1 {
+		t.Errorf("%d activated, %v", n, err)
+	}
+	if n, _, err := w.batches.Hand(ctx, by, "/", id, batch.To{}, false); err != nil || n != 1 || w.get(id).Delivered != 2 {
+		t.Errorf("%d handed out again, %v", n, err)
+	}
 	next, err := w.batches.MakeFile(ctx, by, "/", id)
 	w.must(err)
 	cards, err = w.batches.Download(ctx, by, "/", id, next.ID, batch.PDF, 1)
