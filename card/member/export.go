@@ -137,8 +137,10 @@ func (d *Document) read(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("transfers: %w", err)
 	}
-	rows, _ = tx.Query(ctx, `SELECT at, action FROM events WHERE object_kind = 'member' AND object_id = $1::bigint::text
-		OR object_kind = 'card' AND object_id IN (SELECT serial::text FROM cards WHERE member_id = $1) ORDER BY id`, d.MemberID)
+	// Each object by the index: with OR, every event of every card would be read.
+	rows, _ = tx.Query(ctx, `SELECT e.at, e.action FROM (SELECT 'member' AS kind, $1::bigint::text AS id
+			UNION ALL SELECT 'card', serial::text FROM cards WHERE member_id = $1) o
+		JOIN events e ON e.object_kind = o.kind AND e.object_id = o.id ORDER BY e.id`, d.MemberID)
 	history, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ExportedEvent])
 	if err != nil {
 		return fmt.Errorf("history: %w", err)

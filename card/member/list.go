@@ -20,11 +20,15 @@ type ListFilter struct {
 // "id" (the latest registered have the largest).
 func (s *Store) List(ctx context.Context, path string, f ListFilter, page keyset.Page) ([]Member, error) {
 	page.Sort = "id"
-	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, int16(f.Status), f.Moving)
+	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, int16(f.Status))
+	// The few that move are found by their transfers, not by reading all members.
+	moving := "true"
+	if f.Moving {
+		moving = `m.id IN (SELECT t.member_id FROM member_transfers t WHERE t.state = 'requested')`
+	}
 	rows, err := s.db.Query(ctx, memberSQL+`WHERE u.path LIKE $1 || '%' AND ($2::bigint = 0 OR m.union_id = $2)
 		AND ($3::smallint = 0 OR m.status = $3)
-		AND (NOT $4 OR EXISTS (SELECT FROM member_transfers t WHERE t.member_id = m.id AND t.state = 'requested'))
-		AND `+where+order, args...)
+		AND `+moving+` AND `+where+order, args...)
 	if err != nil {
 		return nil, fmt.Errorf("member.List: %w", err)
 	}
