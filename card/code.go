@@ -56,6 +56,7 @@ type Code struct {
 	Generation uint16 // phone and printed: the card's present one
 	Slot       uint8  // phone only
 	Step       int64  // phone only: the 30 s step it was made for
+	Epoch      uint8  // phone only: the card's present one
 }
 
 // UseKey tells a card's phone codes apart for the once-only rule: step×2+slot,

@@ -27,7 +27,7 @@ func TestCodesRoundTrip(t *testing.T) {
 		generation, epoch, _ := any(serial)
 		// A phone whose clock is off by a step shows that step, under that week's key.
 		got, err := c.Resolve(c.PhoneCode(serial, generation, epoch, slot, at.Add(off)), at)
-		want := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: StepOf(at.Add(off))}
+		want := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: StepOf(at.Add(off)), Epoch: epoch}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Fatal(err, diff)
 		}

@@ -152,7 +152,7 @@ func (c *Codes) resolvePhone(sc *codeScratch, code string, now time.Time, steps 
 				if k < 0 {
 					continue
 				}
-				got := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: step + stepOffsets[k]}
+				got := Code{Kind: KindPhone, Serial: serial, Generation: generation, Slot: slot, Step: step + stepOffsets[k], Epoch: epoch}
 				if k >= freshSteps {
 					return got, phoneStale
 				}

@@ -139,12 +139,17 @@ func (b *batch) sendClaim() {
 func (b *batch) sendCards() { b.send(stmtCards, b.cardColumns()...) }
 
 func (b *batch) cardColumns() []*column {
-	serial, generation := b.col(0, oidInt8), b.col(1, oidInt2)
+	serial, generation, epoch := b.col(0, oidInt8), b.col(1, oidInt2), b.col(2, oidInt2)
 	for _, r := range b.rows {
 		serial.int8(r.q.serial)
 		generation.int2(int16(r.q.generation))
+		if r.q.kind == card.KindPhone {
+			epoch.int2(int16(r.q.epoch))
+		} else {
+			epoch.int2(-1)
+		}
 	}
-	return []*column{serial, generation}
+	return []*column{serial, generation, epoch}
 }
 
 // readCard refuses a row whose card may not earn now.
@@ -153,7 +158,7 @@ func (b *batch) readCard(v [][]byte) {
 	status, sameCard := card.Status(getInt2(v[1])), v[2][0] == 1
 	switch {
 	case !sameCard:
-		f.err = card.ErrCodeInvalid // replaced since, so the code is none any more
+		f.err = card.ErrCodeInvalid // replaced or taken over since, so the code is none any more
 	case status != card.StatusActive:
 		f.err = status.Err()
 	default:

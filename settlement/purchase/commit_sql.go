@@ -69,12 +69,13 @@ FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[], $6:
     $16::bigint[], $17::bigint[], $18::json[], $19::text[], $20::text[], $21::text[]) AS u
 ON CONFLICT ON CONSTRAINT purchases_key DO NOTHING`,
 
-	// The cards that may not earn now, by their place in the batch.
+	// The cards that may not earn now, by their place in the batch. A phone's code is
+	// of an epoch, which ends when another phone takes over; -1 is any.
 	stmtCards: `
-SELECT u.i::integer, coalesce(c.status, 0)::smallint, coalesce(c.generation = u.generation, false)
-FROM unnest($1::bigint[], $2::smallint[]) WITH ORDINALITY AS u (serial, generation, i)
+SELECT u.i::integer, coalesce(c.status, 0)::smallint, coalesce(c.generation = u.generation AND u.epoch IN (-1, c.phone_epoch), false)
+FROM unnest($1::bigint[], $2::smallint[], $3::smallint[]) WITH ORDINALITY AS u (serial, generation, epoch, i)
 LEFT JOIN cards c ON c.serial = u.serial
-WHERE (c.status = 1 AND c.generation = u.generation
+WHERE (c.status = 1 AND c.generation = u.generation AND u.epoch IN (-1, c.phone_epoch)
        AND c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date) IS NOT TRUE`,
 
 	stmtStatuses: merchant.StatusSQL,

@@ -156,6 +156,7 @@ func TestCommitRereadsStatuses(t *testing.T) {
 		{`UPDATE cards SET status = 4`, `UPDATE cards SET status = 1`, card.ErrCardCancelled},
 		{`UPDATE cards SET status = 5`, `UPDATE cards SET status = 1`, card.ErrMemberLeft},
 		{`UPDATE cards SET status = 6`, `UPDATE cards SET status = 1`, card.ErrCardInactive},
+		{`UPDATE cards SET phone_epoch = 1`, `UPDATE cards SET phone_epoch = 0`, card.ErrCodeInvalid},
 		{`UPDATE cards SET generation = 2`, `UPDATE cards SET generation = 1`, card.ErrCodeInvalid},
 		{`UPDATE cards SET valid_until = '2026-01-31'`, `UPDATE cards SET valid_until = '2099-12-31'`, card.ErrCardExpired},
 		{`UPDATE terminals SET status = 'suspended'`, `UPDATE terminals SET status = 'active'`, merchant.ErrTerminalSuspended},

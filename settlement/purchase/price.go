@@ -65,6 +65,7 @@ type basket struct {
 	generation uint16
 	kind       card.CodeKind
 	useKey     int64 // of a phone code, else 0
+	epoch      uint8 // of a phone code, else 0
 
 	amount int64 // fen
 	items  []terms.Item
@@ -149,7 +150,7 @@ func (p *pricer) sign(s *pricing, b *basket, form *terms.Compiled, floor int64, 
 		id: rand.Int64N(1<<63-1) + 1, issuedAt: b.at.UnixMilli(),
 		terminal: b.terminal.ID, outlet: b.outlet, merchant: b.terminal.MerchantID,
 		contract: b.contract.ID, terms: b.terms.Version, floor: floor,
-		serial: b.serial, generation: b.generation, kind: b.kind, codeKey: b.useKey,
+		serial: b.serial, generation: b.generation, kind: b.kind, codeKey: b.useKey, epoch: b.epoch,
 		amount: b.amount, discount: r.DiscountFen, applied: q.applied[:0], lines: r.Lines,
 	}
 	if q.codeKey == 0 {

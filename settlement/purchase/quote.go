@@ -13,11 +13,11 @@ import (
 const QuoteLife = 3 * time.Minute
 
 const (
-	quoteVersion = 2
+	quoteVersion = 3
 	quoteTag     = 16 // bytes of HMAC-SHA-256 kept (RFC 2104 section 5: at least half)
 	quoteHead    = 3  // version 1, key id 2
 	quoteID      = 8  // bytes of the id, which the body begins with
-	quoteMasked  = 10 // bytes of serial 8 and generation 2, after the id
+	quoteMasked  = 11 // bytes of serial 8, generation 2 and epoch 1, after the id
 
 	// maxToken bounds what decode looks at: 100 offers and 1,000 lines stay far below it.
 	maxToken = 64 << 10
@@ -54,6 +54,7 @@ type quote struct {
 	floor      int64
 	serial     int64
 	generation uint16
+	epoch      uint8 // the phone's, 0 of other codes
 	kind       card.CodeKind
 	// codeKey is what code_uses holds: step*2+slot of a phone code, else minus id.
 	codeKey    int64
@@ -87,6 +88,7 @@ func (q *quote) appendBody(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(q.id))
 	b = binary.BigEndian.AppendUint64(b, uint64(q.serial))
 	b = binary.BigEndian.AppendUint16(b, q.generation)
+	b = append(b, q.epoch)
 	for _, v := range [...]int64{q.issuedAt, q.terminal, q.outlet, q.merchant, q.contract, int64(q.terms), q.floor,
 		int64(q.kind), q.codeKey, q.amount, q.discount, q.unionShare} {
 		b = binary.AppendVarint(b, v)
@@ -150,7 +152,7 @@ func (s *signer) decode(token string, q *quote, now time.Time) error {
 // key in wrong hands or another version; it never panics.
 func (q *quote) readBody(b []byte) bool {
 	r := reader{b: b}
-	*q = quote{id: int64(r.uint64()), serial: int64(r.uint64()), generation: r.uint16(),
+	*q = quote{id: int64(r.uint64()), serial: int64(r.uint64()), generation: r.uint16(), epoch: r.byte(),
 		issuedAt: r.varint(), terminal: r.varint(), outlet: r.varint(), merchant: r.varint(),
 		contract: r.varint(), terms: int32(r.varint()), floor: r.varint(),
 		kind: card.CodeKind(r.varint()), codeKey: r.varint(), amount: r.varint(), discount: r.varint(), unionShare: r.varint(),

@@ -27,7 +27,7 @@ func newTestSigner(t testing.TB) *signer {
 
 func sampleQuote() *quote {
 	return &quote{id: 1 << 60, issuedAt: noon.UnixMilli(), terminal: 17, outlet: 9, merchant: 4, contract: 12, terms: 3, floor: 2,
-		serial: 123_456_789, generation: 3, kind: card.KindPhone, codeKey: 118_000_000, amount: 12_000, discount: 1_200, unionShare: 7,
+		serial: 123_456_789, generation: 3, epoch: 200, kind: card.KindPhone, codeKey: 118_000_000, amount: 12_000, discount: 1_200, unionShare: 7,
 		applied: []quotedOffer{{id: "nine", fen: 1_200, unionFen: 7, limits: []quotedLimit{{terms.PerDay, 1, noLimit}, {terms.PerMonth, noLimit, 5_000}}}},
 		lines:   []int64{240, 240, 240, 240, 240}, items: [16]byte{1, 2, 3}}
 }
@@ -38,7 +38,7 @@ func drawQuote(t *rapid.T) *quote {
 	q := &quote{id: id.Draw(t, "id"), issuedAt: rapid.Int64Range(0, 1<<45).Draw(t, "issued"), terminal: id.Draw(t, "terminal"),
 		outlet: id.Draw(t, "outlet"), merchant: id.Draw(t, "merchant"), contract: id.Draw(t, "contract"),
 		terms: rapid.Int32Min(1).Draw(t, "terms"), floor: rapid.Int64Min(0).Draw(t, "floor"),
-		serial: rapid.Int64Range(1, card.MaxSerial).Draw(t, "serial"), generation: uint16(rapid.IntRange(0, 999).Draw(t, "generation")),
+		serial: rapid.Int64Range(1, card.MaxSerial).Draw(t, "serial"), generation: uint16(rapid.IntRange(0, 999).Draw(t, "generation")), epoch: rapid.Byte().Draw(t, "epoch"),
 		kind: card.CodeKind(rapid.IntRange(1, 3).Draw(t, "kind")), codeKey: rapid.Int64().Draw(t, "code"),
 		amount: fen.Draw(t, "amount"), discount: fen.Draw(t, "discount"), unionShare: fen.Draw(t, "union")}
 	copy(q.items[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "items"))

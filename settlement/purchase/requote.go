@@ -48,7 +48,7 @@ func (c *Committer) requote(ctx context.Context, client *Client, r *row, req *Co
 	b := &basket{
 		terminal: client.Terminal, outlet: r.q.outlet, contract: contract, terms: form,
 		holder: terms.Holder{County: e.Territory, City: c.opts.Tree().City(e.Territory), Class: e.Class},
-		serial: r.q.serial, generation: r.q.generation, kind: r.q.kind,
+		serial: r.q.serial, generation: r.q.generation, epoch: r.q.epoch, kind: r.q.kind,
 		amount: r.q.amount, items: req.Items, at: now,
 	}
 	if b.used, err = c.usedUp(ctx, b); err != nil {

@@ -141,7 +141,7 @@ func (v *Verifier) verify(ctx context.Context, c *Client, req *VerifyRequest, an
 	v.pricer.quote(&basket{
 		terminal: t, outlet: outlet.ID, contract: contract, terms: form,
 		holder: terms.Holder{County: e.Territory, City: v.Tree().City(e.Territory), Class: e.Class},
-		serial: code.Serial, generation: code.Generation, kind: code.Kind, useKey: code.UseKey(),
+		serial: code.Serial, generation: code.Generation, kind: code.Kind, useKey: code.UseKey(), epoch: code.Epoch,
 		amount: amount, items: req.Items, at: now,
 	}, ans)
 	return nil
