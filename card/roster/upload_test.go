@@ -5,8 +5,11 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
+	"unioncard/card/member"
 	"unioncard/card/roster"
+	"unioncard/card/roster/sample"
 	"unioncard/card/union/staff"
 )
 
@@ -111,4 +114,55 @@ func TestPrune(t *testing.T) {
 	if err := w.store.FaultFile(w.ctx, w.clerk, applied.ID, "csv", io.Discard); !errors.Is(err, roster.ErrState) {
 		t.Errorf("the fault file of what is gone: %v", err)
 	}
+}
+
+// TestPruneLeftovers: what a node that died had still to delete is deleted soon, and
+// not after a month; the faulty rows stay.
+func TestPruneLeftovers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	checked := w.upload(w.clerk, w.here.ID, csv(line(1), "x,y"))
+	applied := w.upload(w.clerk, w.here.ID, csv(line(2), line(3), "x,y"))
+	w.confirm(w.clerk, applied.ID)
+	for _, id := range []int64{checked.ID, applied.ID} {
+		_, err := w.pool.Exec(w.ctx, `INSERT INTO roster_chunks (run_id, n, data) VALUES ($1, 0, 'sealed')`, id)
+		w.must(err)
+	}
+	_, err := w.pool.Exec(w.ctx, `INSERT INTO roster_rows (run_id, row_no, outcome, id_sealed) VALUES ($1, 2, 1, 'sealed'), ($1, 3, 3, 'sealed')`, applied.ID)
+	w.must(err)
+	for _, step := range []struct {
+		after        time.Duration
+		chunks, rows int
+	}{{time.Minute, 2, 3 + 2}, {time.Hour, 0, 1 + 2}} {
+		w.now = noon.Add(step.after)
+		_, err := w.store.Prune(w.ctx)
+		w.must(err)
+		if chunks, rows := w.count("roster_chunks"), w.count("roster_rows"); chunks != step.chunks || rows != step.rows {
+			t.Errorf("after %v: %d pieces and %d rows, want %d and %d", step.after, chunks, rows, step.chunks, step.rows)
+		}
+	}
+	if n, err := w.store.Prune(w.ctx); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+	if r := w.get(checked.ID); r.State != roster.Checked || r.Purged {
+		t.Errorf("the checked one is %s", r.State)
+	}
+}
+
+// TestErased: an erasure reaches the rows of a run that waits, which is applied
+// without them.
+func TestErased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	members := member.NewStore(w.pool, w.vault, w.cards, member.Options{Sources: []member.Source{roster.Source()}})
+	id, err := members.Register(w.ctx, by, w.here.ID, sample.Person(1, 1), 0)
+	w.must(err)
+	w.must(members.Leave(w.ctx, by, id))
+	r := w.upload(w.clerk, w.here.ID, csv(line(1), line(2)))
+	w.state(r, roster.Checked, roster.Counts{Rejoin: 1, New: 1})
+	w.must(members.Erase(w.ctx, by, id))
+	if n := w.count("roster_rows WHERE id_sealed IS NOT NULL"); n != 1 {
+		t.Errorf("%d rows, want that of the other", n)
+	}
+	w.state(w.confirm(w.clerk, r.ID), roster.Applied, roster.Counts{New: 1})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card/member"
 	"unioncard/card/sheet"
 )
 
@@ -173,29 +174,42 @@ func (s *Store) purge(ctx context.Context, id int64, faulty bool) error {
 }
 
 // Prune deletes uploads that broke off, lets runs expire that nobody finished, and
-// deletes the rows of those that are over. It returns how many runs it dealt with.
+// deletes the rows of those that are over, and what a node left that died before it
+// had deleted what its run no longer needed. It returns how many runs it dealt with.
 func (s *Store) Prune(ctx context.Context) (done int64, err error) {
+	const (
+		busy  = 10 * time.Minute // the node that ended the run may still be deleting
+		again = 24 * time.Hour   // how long leftovers are looked for
+	)
 	now := s.clock()
-	rows, err := s.db.Query(ctx, `SELECT id, state FROM roster_runs WHERE purged_at IS NULL AND (
+	rows, err := s.db.Query(ctx, `SELECT id, state, state IN ('checked', 'applied') AND coalesce(applied_at, checked_at) >= $2
+		FROM roster_runs r WHERE purged_at IS NULL AND (
 			state = 'uploading' AND created_at < $1 OR state = 'checked' AND checked_at < $2
-			OR state = 'applied' AND applied_at < $2 OR state IN ('refused', 'discarded', 'expired', 'broken')) ORDER BY id LIMIT 100`,
-		now.Add(-uploadLimit), now.Add(-Kept))
+			OR state = 'applied' AND applied_at < $2 OR state IN ('refused', 'discarded', 'expired', 'broken')
+			OR state = 'checked' AND checked_at < $3 AND EXISTS (SELECT FROM roster_chunks c WHERE c.run_id = r.id)
+			OR state = 'applied' AND applied_at BETWEEN $4 AND $3 AND EXISTS (SELECT FROM roster_rows w WHERE w.run_id = r.id AND w.outcome <> 9))
+		ORDER BY id LIMIT 100`, now.Add(-uploadLimit), now.Add(-Kept), now.Add(-busy), now.Add(-again))
 	if err != nil {
 		return 0, fmt.Errorf("roster.Prune: %w", err)
 	}
 	type old struct {
 		ID    int64
 		State State
+		Left  bool // only leftovers go
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[old])
 	if err != nil {
 		return 0, fmt.Errorf("roster.Prune: %w", err)
 	}
 	for _, o := range all {
-		switch o.State {
-		case Uploading:
+		switch {
+		case o.Left && o.State == Applied:
+			err = s.purge(ctx, o.ID, false)
+		case o.Left:
+			_, err = s.db.Exec(ctx, `DELETE FROM roster_chunks WHERE run_id = $1`, o.ID)
+		case o.State == Uploading:
 			err = s.drop(ctx, o.ID)
-		case Checked:
+		case o.State == Checked:
 			// Not if a clerk confirms it in this moment.
 			err = s.hold(ctx, s.db.QueryRow(ctx, `UPDATE roster_runs SET state = 'expired' WHERE id = $1 AND state = 'checked' RETURNING id`, o.ID))
 			if errors.Is(err, errLost) {
@@ -213,4 +227,15 @@ func (s *Store) Prune(ctx context.Context) (done int64, err error) {
 		done++
 	}
 	return done, nil
+}
+
+// Source lets the erasure of a member reach the rows of runs that are not over. A run
+// that still has them loses them: there is nobody any more whom they are about.
+func Source() member.Source {
+	return member.Source{Name: "rosters", Erase: func(ctx context.Context, tx pgx.Tx, memberID int64) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM roster_rows WHERE member_id = $1`, memberID); err != nil {
+			return fmt.Errorf("roster.Source: %w", err)
+		}
+		return nil
+	}}
 }

@@ -162,7 +162,7 @@ func (n *node) build(ctx context.Context) error {
 	if n.phones, err = n.newPhones(table, codes, state, clock); err != nil {
 		return err
 	}
-	n.members = newMembers(n.pool, vault, clock, n.phones.Source())
+	n.members = newMembers(n.pool, vault, clock, n.phones.Source(), roster.Source())
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	n.rosters = roster.NewStore(n.pool, roster.Options{Vault: vault, Members: n.members, Clock: clock, Logger: n.log})
 	people, err := n.people(clock)
