@@ -72,7 +72,7 @@ func readHeading(in sheet.Reader) (*layout, error) {
 		}
 		if seen == nil {
 			for _, h := range l.headings {
-				if h != "" && len(seen) < 8 {
+				if len(seen) < 8 && headingLike(h) {
 					seen = append(seen, h)
 				}
 			}
@@ -80,9 +80,24 @@ func readHeading(in sheet.Reader) (*layout, error) {
 	}
 	message := "没有找到表头：要有“姓名”和“身份证号”两列。请用模板填写后再上传。"
 	if len(seen) > 0 {
-		message = fmt.Sprintf("没有找到表头：要有“姓名”和“身份证号”两列，文件第一行是“%s”。请用模板填写后再上传。", strings.Join(seen, "、"))
+		message = fmt.Sprintf("没有找到表头：要有“姓名”和“身份证号”两列，文件里有“%s”。请用模板填写后再上传。", strings.Join(seen, "、"))
 	}
 	return nil, &sheet.Error{Code: "heading", Message: message}
+}
+
+// headingLike: a cell that names a column and can be nobody's data. What is said of a
+// file is kept in plain, and the first row of many a file is a person.
+func headingLike(s string) bool {
+	if len([]rune(s)) > 12 || strings.ContainsAny(halfWidth(s), "0123456789*") {
+		return false
+	}
+	for _, word := range []string{"姓名", "名字", "名称", "身份证", "证件", "号码", "电话", "手机", "工会", "单位", "部门",
+		"日期", "时间", "性别", "序号", "编号", "民族", "备注"} {
+		if strings.Contains(s, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // layoutOf reads a row as a heading; found only if it has the two columns that must
