@@ -166,8 +166,8 @@ func (h *Handlers) batchCards(x *exchange.Exchange, p *batchPage, id int64) erro
 	for _, f := range files {
 		row := printRow{File: f, Who: names[f.MadeBy], Choices: []page.Choice{
 			{Value: "csv-1", Label: "CSV：制卡系统读取，有全名"}, {Value: "xlsx-1", Label: "Excel：人工核对，有全名"}}}
-		for part := 1; part <= min(f.Parts(), 250); part++ {
-			from, to := (part-1)*batch.SheetCards+1, min(part*batch.SheetCards, f.Left)
+		for part := 1; part <= min(f.Parts, 250); part++ {
+			from, to := (part-1)*batch.SheetCards+1, min(part*batch.SheetCards, f.Cards)
 			row.Choices = append(row.Choices,
 				page.Choice{Value: fmt.Sprintf("pdf-%d", part), Label: fmt.Sprintf("PDF 码版 第 %d–%d 张", from, to)},
 				page.Choice{Value: fmt.Sprintf("png-%d", part), Label: fmt.Sprintf("PNG 码版（压缩包） 第 %d–%d 张", from, to)})

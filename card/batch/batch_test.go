@@ -343,6 +343,41 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestPartsStay: a card that goes between two downloads takes no other with it.
+func TestPartsStay(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	w := newWorld(t)
+	for range batch.SheetCards + 1 {
+		_, err := w.cards.Enroll(ctx, by, card.NewMember{UnionID: w.works[0].ID, Name: "王小明"})
+		w.must(err)
+	}
+	id, err := w.batches.Create(ctx, by, w.draft(w.works[0]))
+	w.must(err)
+	w.move(id, batch.Start)
+	w.run()
+	file, err := w.batches.MakeFile(ctx, by, "/", id)
+	if err != nil || file.Parts != 2 {
+		t.Fatalf("%+v, %v", file, err)
+	}
+	first, err := w.batches.Download(ctx, by, "/", id, file.ID, batch.PDF, 1)
+	if err != nil || len(first) != batch.SheetCards {
+		t.Fatalf("%d cards in part 1, %v", len(first), err)
+	}
+	w.must(w.cards.Cancel(ctx, by, first[0].Serial))
+	last, err := w.batches.Download(ctx, by, "/", id, file.ID, batch.PDF, 2)
+	if err != nil || len(last) != 1 || last[0].Serial <= first[len(first)-1].Serial {
+		t.Errorf("part 2 after a cancellation: %+v, %v", last, err)
+	}
+	all, err := w.batches.Download(ctx, by, "/", id, file.ID, batch.CSV, 1)
+	if err != nil || len(all) != batch.SheetCards {
+		t.Errorf("the whole: %d cards, %v", len(all), err)
+	}
+	if files, err := w.batches.Files(ctx, id); err != nil || files[0].Parts != 2 || files[0].Left != batch.SheetCards {
+		t.Errorf("files %+v, %v", files, err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func printed(n int) []batch.Printed {

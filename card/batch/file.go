@@ -33,13 +33,13 @@ type File struct {
 	Cards, Left int
 	MadeBy      string // actor
 	MadeAt      time.Time
+	// Parts is how many parts its sheets have. Each stays the same cards, but for
+	// those no longer left.
+	Parts int
 }
 
-// Parts is how many parts of sheets it has.
-func (f *File) Parts() int { return (f.Left + SheetCards - 1) / SheetCards }
-
 const fileSQL = `SELECT f.id, f.batch_id, f.cards,
-	(SELECT count(*) FROM cards c WHERE c.print_file = f.id AND c.status IN (1, 2, 6))::integer AS left, f.made_by, f.made_at
+	(SELECT count(*) FROM cards c WHERE c.print_file = f.id AND c.status IN (1, 2, 6))::integer AS left, f.made_by, f.made_at, cardinality(f.parts)
 	FROM batch_files f JOIN batches b ON b.id = f.batch_id JOIN unions u ON u.id = b.union_id `
 
 // Files lists the print files of a batch, the latest first.
@@ -77,9 +77,10 @@ func (s *Store) MakeFile(ctx context.Context, by card.By, path string, id int64)
 			picked AS (SELECT serial FROM cards WHERE batch_id = $1 AND print_file IS NULL AND status IN (1, 2, 6)
 				ORDER BY serial LIMIT $2 FOR UPDATE),
 			put AS (UPDATE cards c SET print_file = file.id FROM picked, file WHERE c.serial = picked.serial RETURNING c.serial)
-			INSERT INTO batch_files (id, batch_id, cards, made_by)
-			SELECT file.id, $1, n, $3 FROM file, (SELECT count(*) AS n FROM put) AS counted WHERE n > 0
-			RETURNING id, cards, made_at`, id, MaxFile, by.Actor).Scan(&f.ID, &f.Cards, &f.MadeAt)
+			INSERT INTO batch_files (id, batch_id, cards, made_by, parts)
+			SELECT file.id, $1, n, $3, parts FROM file, (SELECT count(*) AS n, array_agg(serial ORDER BY serial) FILTER (WHERE (at - 1) % $4 = 0) AS parts
+				FROM (SELECT serial, row_number() OVER (ORDER BY serial) AS at FROM put) AS placed) AS counted WHERE n > 0
+			RETURNING id, cards, made_at, cardinality(parts)`, id, MaxFile, by.Actor, SheetCards).Scan(&f.ID, &f.Cards, &f.MadeAt, &f.Parts)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNothing
 		}
@@ -120,20 +121,23 @@ func (f Format) Sheets() bool { return f == PDF || f == PNG }
 // why. part counts from 1 and matters for sheets only. ErrNotFound.
 func (s *Store) Download(ctx context.Context, by card.By, path string, id, file int64, format Format, part int) (cards []Printed, err error) {
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		var there bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (`+fileSQL+`WHERE f.id = $1 AND f.batch_id = $2 AND starts_with(u.path, $3))`,
-			file, id, path).Scan(&there); err != nil {
-			return err
+		if !format.Sheets() {
+			part = 0 // all of it
 		}
-		if !there {
+		var from, next *int64
+		err := tx.QueryRow(ctx, `SELECT f.parts[$4::integer], f.parts[$4::integer + 1] FROM batch_files f JOIN batches b ON b.id = f.batch_id
+			JOIN unions u ON u.id = b.union_id WHERE f.id = $1 AND f.batch_id = $2 AND starts_with(u.path, $3)`, file, id, path, part).Scan(&from, &next)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && format.Sheets() && from == nil {
 			return ErrNotFound
 		}
-		limit, offset := MaxFile, 0
-		if format.Sheets() {
-			limit, offset = SheetCards, (part-1)*SheetCards
+		if err != nil {
+			return err
 		}
-		if cards, err = s.printed(ctx, tx, `c.print_file = $1 AND c.status IN (1, 2, 6) ORDER BY c.serial LIMIT $2 OFFSET $3`,
-			file, limit, offset); err != nil {
+		if !format.Sheets() {
+			next = nil // part 1 begins there
+		}
+		if cards, err = s.printed(ctx, tx, `c.print_file = $1 AND c.status IN (1, 2, 6) AND ($2::bigint IS NULL OR c.serial >= $2)
+			AND ($3::bigint IS NULL OR c.serial < $3) ORDER BY c.serial`, file, from, next); err != nil {
 			return err
 		}
 		if len(cards) == 0 {
