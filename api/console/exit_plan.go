@@ -9,6 +9,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/card/personal"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/exit"
@@ -164,7 +165,8 @@ func (h *Handlers) exitRefused(x *exchange.Exchange, form *page.Form) error {
 // reasonMax is the longest reason taken, in characters.
 const reasonMax = 500
 
-// reasonIn reads the field "reason", which every change needs.
+// reasonIn reads the field "reason", which every change needs. It goes into the event
+// log, which holds no personal values and from which nothing is ever erased.
 func reasonIn(form *exchange.Form, wrong *merchant.FieldErrors) string {
 	reason := form.Text("reason")
 	switch n := len([]rune(reason)); {
@@ -172,6 +174,8 @@ func reasonIn(form *exchange.Form, wrong *merchant.FieldErrors) string {
 		wrong.Add("reason", "请写明理由，会记入操作日志。")
 	case n > reasonMax:
 		wrong.Add("reason", fmt.Sprintf("理由不超过 %d 字。", reasonMax))
+	case personal.Mentioned(reason):
+		wrong.Add("reason", "理由会长期留在操作日志里，请不要写身份证号或手机号。")
 	}
 	return reason
 }
