@@ -12,6 +12,7 @@ import (
 
 	"unioncard/card"
 	"unioncard/card/personal"
+	"unioncard/card/union"
 	"unioncard/card/union/event"
 	"unioncard/card/union/keyset"
 )
@@ -150,9 +151,19 @@ func (b *Batch) state() state {
 func object(id int64) string { return fmt.Sprintf("batch:%d", id) }
 
 // Create plans a batch. The caller has checked the draft and that the union is in
-// the account's territory; the union's foreign key protects it.
+// the account's territory. ErrNotFound if it was merged into another since. The
+// tree is held (union.Hold), by Move too: a merger that saw no unfinished batch
+// must not take one over, which would go on to the successor's members.
 func (s *Store) Create(ctx context.Context, by card.By, d Draft) (id int64, err error) {
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil {
+			return err
+		}
+		if u, err := union.Get(ctx, tx, d.UnionID); errors.Is(err, union.ErrNotFound) || err == nil && !u.Active {
+			return ErrNotFound
+		} else if err != nil {
+			return err
+		}
 		var expiring *time.Time
 		if d.Kind == Renew {
 			day := d.Expiring.LastDay()
@@ -234,6 +245,9 @@ func (s *Store) moveTx(ctx context.Context, tx pgx.Tx, by card.By, b *Batch, act
 // locked runs fn with a batch's row lock; version 0 is any.
 func (s *Store) locked(ctx context.Context, path string, id, version int64, fn func(pgx.Tx, *Batch) error) error {
 	return pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `SELECT FROM batches WHERE id = $1 FOR UPDATE`, id); err != nil {
 			return fmt.Errorf("batch: lock: %w", err)
 		}
