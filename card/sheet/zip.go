@@ -132,17 +132,40 @@ func (a *archive) part(name string, each func(e xml.StartElement)) error {
 type xmlReader struct {
 	*xml.Decoder
 	depth int
+	piece *pieceReader
 }
 
-const maxDepth = 64
+const (
+	maxDepth = 64
+	// maxToken is how many bytes one tag or text may have, which encoding/xml holds in
+	// memory whole: a cell's 32,767 characters, each written as an entity, are less.
+	maxToken = 1 << 20
+)
 
 func newXML(r io.Reader) *xmlReader {
-	d := xml.NewDecoder(r)
+	p := &pieceReader{r: r}
+	d := xml.NewDecoder(p)
 	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errDamaged }
-	return &xmlReader{Decoder: d}
+	return &xmlReader{Decoder: d, piece: p}
+}
+
+// pieceReader bounds what is read for one token.
+type pieceReader struct {
+	r io.Reader
+	n int
+}
+
+func (p *pieceReader) Read(b []byte) (int, error) {
+	if p.n > maxToken {
+		return 0, errDamaged
+	}
+	n, err := p.r.Read(b)
+	p.n += n
+	return n, err
 }
 
 func (x *xmlReader) token() (xml.Token, error) {
+	x.piece.n = 0
 	t, err := x.RawToken()
 	if errors.Is(err, io.EOF) {
 		if x.depth != 0 {
