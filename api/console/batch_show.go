@@ -13,7 +13,6 @@ import (
 	"unioncard/api/page"
 	"unioncard/card"
 	"unioncard/card/batch"
-	"unioncard/card/union/event"
 	"unioncard/merchant"
 )
 
@@ -138,15 +137,8 @@ func (h *Handlers) batchParts(x *exchange.Exchange, p *batchPage, id int64) erro
 	}
 	// What people did. The worker's cards, an event for every 2,000, would bury it;
 	// they are in the event log.
-	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "batch",
-		ObjectID: strconv.FormatInt(id, 10), Action: "batch", Limit: cardHistory})
-	if err != nil {
-		return err
-	}
-	for _, e := range events {
-		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
-	}
-	return nil
+	p.History, err = h.history(x, "batch", id, "batch", cardHistory)
+	return err
 }
 
 // batchCards is what is printed and handed out.

@@ -11,7 +11,6 @@ import (
 	"unioncard/api/page"
 	"unioncard/card"
 	"unioncard/card/batch"
-	"unioncard/card/union/event"
 	"unioncard/merchant"
 )
 
@@ -52,16 +51,8 @@ func (h *Handlers) cardShow(x *exchange.Exchange, form, print *page.Form) error 
 	}
 	form.Values.Set("version", strconv.FormatInt(c.Version, 10))
 	p.Facts = cardFacts(&c, p.Number)
-	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "card",
-		ObjectID: strconv.FormatInt(c.Serial, 10), Limit: cardHistory})
-	if err != nil {
+	if p.History, err = h.history(x, "card", c.Serial, "", cardHistory); err != nil {
 		return err
-	}
-	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
-		return err
-	}
-	for _, e := range events {
-		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
 	}
 	return h.Pages.Page(x, "console/card_show", p)
 }

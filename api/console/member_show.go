@@ -3,14 +3,12 @@ package console
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/card"
 	"unioncard/card/member"
 	"unioncard/card/personal"
-	"unioncard/card/union/event"
 	"unioncard/card/union/keyset"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -85,16 +83,8 @@ func (h *Handlers) showMember(x *exchange.Exchange, m member.Member, form *page.
 	if p.Transfers, err = h.Members.Transfers(x.Ctx, x.Account.Path, member.TransferFilter{MemberID: m.ID}, newest); err != nil {
 		return err
 	}
-	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "member",
-		ObjectID: strconv.FormatInt(m.ID, 10), Limit: historyRows})
-	if err != nil {
+	if p.History, err = h.history(x, "member", m.ID, "", historyRows); err != nil {
 		return err
-	}
-	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
-		return err
-	}
-	for _, e := range events {
-		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
 	}
 	return h.Pages.Page(x, "console/member_show", p)
 }

@@ -10,7 +10,6 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
-	"unioncard/card/union/event"
 	"unioncard/card/union/keyset"
 	"unioncard/card/union/staff"
 )
@@ -218,17 +217,9 @@ func (h *Handlers) showStaff(x *exchange.Exchange, form *page.Form) error {
 	if err != nil {
 		return err
 	}
-	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account),
-		Kind: "staff", ObjectID: strconv.FormatInt(id, 10), Limit: historyRows})
-	if err != nil {
-		return err
-	}
-	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
-		return err
-	}
 	p := &staffShowPage{Frame: staffFrame(row.Name), Row: row, Own: id == x.Account.ID, State: staffState(row), Form: form}
-	for _, e := range events {
-		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
+	if p.History, err = h.history(x, "staff", id, "", historyRows); err != nil {
+		return err
 	}
 	return h.Pages.Page(x, "console/staff_show", p)
 }

@@ -9,7 +9,6 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/card/union"
-	"unioncard/card/union/event"
 	"unioncard/card/union/keyset"
 	"unioncard/card/union/staff"
 	"unioncard/merchant/signing"
@@ -49,7 +48,7 @@ func unionList(path string) *ListSpec {
 		Path: path, Name: "工会组织", Sort: "order",
 		Columns: []Column{
 			{Key: "name", Label: "工会", Sort: keyset.Text}, {Key: "order", Label: "类别", Sort: keyset.Int}, {Key: "unions", Label: "下级工会", Number: true},
-			{Key: "members", Label: "会员", Number: true}, {Key: "cards", Label: "在用会员卡", Number: true}, {Key: "state", Label: "状态"},
+			{Key: "members", Label: "会员", Number: true}, {Key: "cards", Label: "已发会员卡", Number: true}, {Key: "state", Label: "状态"},
 			{Key: "id", Label: "编号", Sort: keyset.Int, Number: true},
 		},
 		Filters: []Filter{
@@ -193,16 +192,8 @@ func (h *Handlers) showUnion(x *exchange.Exchange, id int64, l *List, form *page
 			p.Waiting, p.Own = &proposals[i], proposals[i].MakerID == x.Account.ID
 		}
 	}
-	events, err := event.Search(x.Ctx, h.DB, event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Kind: "union",
-		ObjectID: strconv.FormatInt(id, 10), Limit: historyRows})
-	if err != nil {
+	if p.History, err = h.history(x, "union", id, "", historyRows); err != nil {
 		return err
-	}
-	if err := h.nameReasons(x.Ctx, reasonsOf(events, func(e *event.Found) *string { return &e.Reason })); err != nil {
-		return err
-	}
-	for _, e := range events {
-		p.History = append(p.History, page.Step{At: e.At, Who: whoDid(&e), What: actionName(e.Action), Why: e.Reason})
 	}
 	return h.Pages.Page(x, "console/union_show", p)
 }
@@ -235,7 +226,7 @@ func (h *Handlers) unionFacts(x *exchange.Exchange, p *unionPage) error {
 	}
 	if u.Active {
 		p.Facts = append(p.Facts, fact("下级工会", fmt.Sprintf("%d 个", p.Count.Unions)), fact("会员（含下级）", fmt.Sprintf("%d 人", p.Count.Members)),
-			fact("在用会员卡（含下级）", fmt.Sprintf("%d 张", p.Count.Cards)))
+			fact("已发会员卡（含下级）", fmt.Sprintf("%d 张", p.Count.Cards)))
 	} else {
 		next, err := union.Successor(x.Ctx, h.DB, u.ID)
 		if err != nil && !errors.Is(err, union.ErrNotFound) {

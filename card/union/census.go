@@ -15,7 +15,7 @@ import (
 type Count struct {
 	Unions  int64 // active ones below it
 	Members int64 // in the union or retired
-	Cards   int64 // live ones
+	Cards   int64 // issued and not ended: active ones, and inactive, suspended and lost ones
 }
 
 // Census is the counts of every union, a moment ago: they are added up at once for

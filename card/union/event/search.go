@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,10 @@ type Filter struct {
 	ObjectID    string
 	Action      string    // whole, or up to a '.': "contract" finds "contract.end"
 	From, Until time.Time // Until is exclusive
+	// Unlinked: also what has no link or no scope yet, as what was done a moment ago.
+	// Only for the history of one object (Kind and ObjectID), of which the caller has
+	// checked that it lies in the asker's territory.
+	Unlinked bool
 
 	// Mark is the id beside which the page lies, 0 for the newest; Newer: it lies on
 	// the newer side, and the rows then come oldest first.
@@ -44,10 +49,10 @@ type Found struct {
 	Reason   string
 	Before   json.RawMessage
 	After    json.RawMessage
-	Seq      int64 // its link in the chain
+	Seq      int64 // its link in the chain, 0 for one not linked yet
 }
 
-// Search finds linked events, newest first (but see Filter.Newer). Who complained is not shown: events
+// Search finds linked events (but see Filter.Unlinked), newest first (but see Filter.Newer). Who complained is not shown: events
 // by members and the keys of hidden are left blank, whoever asks.
 func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
 	if f.Scope == "" && !f.All {
@@ -63,8 +68,15 @@ func Search(ctx context.Context, db DB, f Filter) ([]Found, error) {
 	if f.All {
 		scope = `$2::text IS NOT NULL`
 	}
-	rows, err := db.Query(ctx, `SELECT e.id, e.at, e.actor, coalesce(st.name, ''), e.action, e.object_kind, e.object_id, e.reason, e.before, e.after, c.seq
-		FROM events e JOIN event_chain c ON c.event_id = e.id
+	join := `JOIN`
+	if f.Unlinked {
+		if f.Kind == "" || f.ObjectID == "" {
+			return nil, errors.New("event.Search: unlinked events of no object")
+		}
+		join, scope = `LEFT JOIN`, `(`+scope+` OR NOT EXISTS (SELECT FROM event_scopes n WHERE n.event_id = e.id))`
+	}
+	rows, err := db.Query(ctx, `SELECT e.id, e.at, e.actor, coalesce(st.name, ''), e.action, e.object_kind, e.object_id, e.reason, e.before, e.after, coalesce(c.seq, 0)
+		FROM events e `+join+` event_chain c ON c.event_id = e.id
 		LEFT JOIN staff st ON e.actor = 'staff:' || st.id
 		WHERE `+beside+` AND `+scope+`
 			AND ($3 = '' OR e.actor IN (SELECT 'staff:' || w.id FROM staff w WHERE w.login = lower($3) OR strpos(w.name, $3) > 0)) AND ($4 = '' OR e.object_kind = $4) AND ($5 = '' OR e.object_id = $5)

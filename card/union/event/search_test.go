@@ -92,6 +92,9 @@ func TestSearch(t *testing.T) {
 		{"by kind", event.Filter{All: true, Kind: "union"}, "union:9"},
 		{"by action", event.Filter{All: true, Action: "contract.end"}, "contract:202:7 contract:201"},
 		{"by area of actions", event.Filter{All: true, Action: "contract"}, "contract:77777 contract:302 contract:301 contract:202:7 contract:201"},
+		{"an object's, not linked yet", event.Filter{Scope: "/1/2/", Kind: "contract", ObjectID: "203", Unlinked: true}, "contract:203"},
+		{"and not in the log", event.Filter{Scope: "/1/2/", Kind: "contract", ObjectID: "203"}, ""},
+		{"linked ones elsewhere", event.Filter{Scope: "/1/2/", Kind: "contract", ObjectID: "301", Unlinked: true}, ""},
 		{"since", event.Filter{All: true, From: day, Kind: "union"}, "union:9"},
 		{"until", event.Filter{All: true, Until: day}, ""},
 		{"first", event.Filter{All: true, Limit: 2}, "contract:77777 contract:302"},
@@ -108,6 +111,9 @@ func TestSearch(t *testing.T) {
 		if got := objects(found); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+	if _, err := event.Search(t.Context(), db, event.Filter{All: true, Kind: "contract", Unlinked: true, Limit: 1}); err == nil {
+		t.Error("unlinked events of every contract")
 	}
 }
 
