@@ -3,7 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
+
+	"unioncard/card/phone/sms"
 )
 
 // How codes are sent by SMS.
@@ -41,7 +42,7 @@ func phoneSettings(nodes mode) []setting {
 				return nil
 			},
 			get: func(c Config) string { return c.Phone.SMS }},
-		optional("sms-gateway", "address that takes messages by POST, as in https://sms.example.org/v1/messages",
+		optional("sms-gateway", "address that takes messages by POST, as in https://sms.example.org/v1/messages; http only to a loopback address",
 			func(c *Config) *string { return &c.Phone.GatewayURL }, checkGateway),
 		optional("sms-key-id", "name of the key that requests to the gateway are signed with",
 			func(c *Config) *string { return &c.Phone.KeyID }, anyText),
@@ -87,9 +88,8 @@ func (c Config) phoneTogether() (errs []error) {
 }
 
 func checkGateway(v string) error {
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return errors.New("want an http or https address")
+	if _, err := sms.CheckURL(v); err != nil {
+		return errors.New("want an https address; http only to a loopback address")
 	}
 	return nil
 }

@@ -137,6 +137,8 @@ func TestParseConfigRefusals(t *testing.T) {
 			[]string{"--listen and --admin-listen: both are :1"}},
 		{"caps upside down", modeRun, []string{"--data=/d", "--typed-daily-cap-fen=50001"}, nil,
 			[]string{"--typed-daily-cap-fen: above --printed-daily-cap-fen, and typed numbers have the lowest cap"}},
+		{"codes in plain", modeRun, []string{"--data=/d", "--sms=off", "--sms-gateway=http://sms.example.org/v1"}, nil,
+			[]string{`--sms-gateway: want an https address; http only to a loopback address, not "http://sms.example.org/v1"`}},
 		{"odd values", modeRun, []string{"--demo=1", "--data=", "--public-url=https://a/b", "--log-level=INFO",
 			"--printed-daily-cap-fen=+5", "--trusted-proxies=10.1.0.0/8", "--prefix=041", "--shutdown-timeout", "-5s"}, nil,
 			[]string{

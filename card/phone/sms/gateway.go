@@ -12,14 +12,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // GatewayOptions of a Gateway. URL, KeyID and Secret are needed.
 type GatewayOptions struct {
-	// URL takes messages by POST.
+	// URL takes messages by POST; see CheckURL.
 	URL string
 	// KeyID names Secret, the key that both sides sign with.
 	KeyID  string
@@ -55,11 +57,34 @@ type Gateway struct {
 // maxAnswer is how much of an answer is read, in bytes; nothing in it matters.
 const maxAnswer = 64 << 10
 
-// NewGateway returns a sender; an error for an address that is none.
+// CheckURL reads a gateway's address. It must be https, as a number and its code in
+// one message sign whoever reads along in as the member; http only to this machine
+// itself, where an operator's own relay may stand.
+func CheckURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+		return nil, errURL
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return u, nil
+	}
+	return nil, errURL
+}
+
+var errURL = errors.New("sms: the gateway's address must be https, or http to a loopback address, without a user and a fragment")
+
+// loopback says whether a host is this machine whatever a resolver says: the name
+// localhost is not resolved by anybody else (RFC 6761, 6.3).
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// NewGateway returns a sender; an error for an address that CheckURL refuses.
 func NewGateway(o GatewayOptions) (*Gateway, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil {
-		return nil, errors.New("sms: the gateway's address is no http or https address")
+	u, err := CheckURL(o.URL)
+	if err != nil {
+		return nil, err
 	}
 	if o.KeyID == "" || len(o.Secret) < 16 {
 		return nil, errors.New("sms: the gateway needs a key's name and a secret of 16 bytes or more")

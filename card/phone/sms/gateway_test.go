@@ -168,6 +168,26 @@ func TestGatewayOptions(t *testing.T) {
 	}
 }
 
+// TestCheckURL: a number and its code leave this machine encrypted or not at all.
+func TestCheckURL(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{
+		"https://sms.example.org/v1": true, "HTTPS://sms.example.org/v1": true, "https://10.0.0.7:8443/x?app=7": true,
+		"http://127.0.0.1:9000/x": true, "http://127.9.9.9/x": true, "http://[::1]:9000/x": true, "http://[::ffff:127.0.0.1]/x": true, "http://localhost:9000/x": true,
+		"http://sms.example.org/v1": false, "http://10.0.0.7/x": false, "http://0.0.0.0/x": false, "http://[::]/x": false,
+		"http://localhost.example.org/x": false, "http://127.0.0.1.example.org/x": false, "http://127.0.0.1@example.org/x": false,
+		"http://2130706433/x": false, "http:///x": false, "//127.0.0.1/x": false, "https://h/x#f": false, "": false,
+	} {
+		if _, err := sms.CheckURL(url); (err == nil) != want {
+			t.Errorf("%q: %v", url, err)
+		}
+		_, err := sms.NewGateway(sms.GatewayOptions{URL: url, KeyID: "k", Secret: secret})
+		if (err == nil) != want {
+			t.Errorf("a gateway at %q: %v", url, err)
+		}
+	}
+}
+
 // TestNothingPrints: a message or a gateway in a log line or a %v tells nothing.
 func TestNothingPrints(t *testing.T) {
 	t.Parallel()
