@@ -84,15 +84,19 @@ func parsePublicKey(s string) (ed25519.PublicKey, error) {
 // just been activated; a change takes at most a second (DESIGN invariant 4).
 const viewPatience = 2 * time.Second
 
-// awaitView waits until this node's view holds the terminal, so that its first
-// request does not come too early. If it takes too long, the answer goes out all
+// awaitView waits until this node's view holds the terminal with the key it has now,
+// so that its first request does not come too early. If it takes too long, the answer goes out all
 // the same: the terminal exists.
 func (h *Handlers) awaitView(ctx context.Context, t *merchant.Terminal) {
 	ctx, cancel := context.WithTimeout(ctx, viewPatience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for h.merchants.Snapshot().Terminal(t.ID) == nil {
+	known := func() bool {
+		seen := h.merchants.Snapshot().Terminal(t.ID)
+		return seen != nil && seen.PublicKey.Equal(t.PublicKey)
+	}
+	for !known() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
