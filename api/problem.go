@@ -113,6 +113,10 @@ func (p *problems) appendExtensions(dst []byte, pr *problem, err error) []byte {
 	if errors.As(err, &param) {
 		dst = appendMember(dst, `,"parameter":`, param.Parameter())
 	}
+	var over interface{ Ended() string }
+	if errors.As(err, &over) {
+		dst = appendMember(dst, `,"ended":`, over.Ended())
+	}
 	var refusal *purchase.Refusal
 	if errors.As(err, &refusal) {
 		if refusal.Offer != "" {

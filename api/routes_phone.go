@@ -29,7 +29,7 @@ func (s *server) phoneRoutes() []route {
 		s.memberCall(http.MethodPost, "/m/api/session/others/end", p.EndOthers, exchange.NoBody),
 		s.memberCall(http.MethodGet, "/m/api/me", p.Me, exchange.NoBody),
 		s.memberCall(http.MethodPost, "/m/api/enrol", p.Enrol, exchange.MediaJSON),
-		s.memberCall(http.MethodPost, "/m/api/keys", p.Keys, exchange.MediaJSON),
+		s.memberMaybe("/m/api/keys", p.Keys),
 		s.memberStream("/m/api/events", p.Events),
 		s.memberCall(http.MethodGet, "/m/api/purchases", p.Purchases, exchange.NoBody),
 		s.memberCall(http.MethodPost, "/m/api/lost", p.Lost, exchange.MediaJSON),
@@ -46,6 +46,13 @@ func (s *server) phoneOpen(path string, h exchange.Handler) route {
 // memberCall is for a signed-in member.
 func (s *server) memberCall(method, path string, h func(*exchange.Exchange, *phone.Session) error, media exchange.Media) route {
 	return route{method: method, path: path, handle: s.people.Phone.SignedIn(h), media: media, body: smallBody,
+		timeout: phoneTime, gate: s.phones, open: true, people: true}
+}
+
+// memberMaybe is for a phone that may have been signed out without hearing of it; the
+// handler asks for the session.
+func (s *server) memberMaybe(path string, h exchange.Handler) route {
+	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaJSON, body: smallBody,
 		timeout: phoneTime, gate: s.phones, open: true, people: true}
 }
 

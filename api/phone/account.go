@@ -104,6 +104,7 @@ type memberPart struct {
 	Name       string `json:"name"`
 	NameMasked string `json:"name_masked"`
 	Union      string `json:"union"`
+	OwnUnion   string `json:"own_union"`
 	Class      uint8  `json:"class"`
 	Retired    bool   `json:"retired"`
 }
@@ -137,7 +138,7 @@ func (h *Handlers) Me(x *exchange.Exchange, se *phone.Session) error {
 	now := h.Clock()
 	a := meAnswer{
 		ServerTime: stampMS(now), Enrolled: me.Enrolled, SavedFen: saved.TotalFen,
-		Member: memberPart{ID: me.ID, Name: me.Name, NameMasked: me.NameMasked, Union: h.Tree().Name(me.Territory), Class: me.Class, Retired: me.Retired},
+		Member: memberPart{ID: me.ID, Name: me.Name, NameMasked: me.NameMasked, Union: h.Tree().Name(me.Territory), OwnUnion: me.Union, Class: me.Class, Retired: me.Retired},
 	}
 	if me.Card == nil {
 		a.Why = "none"

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 
 	"unioncard/api/exchange"
@@ -44,14 +45,25 @@ func (h *Handlers) Enrol(x *exchange.Exchange, se *phone.Session) error {
 	return h.sendKeys(x, &got)
 }
 
-// Keys answers POST /m/api/keys.
-func (h *Handlers) Keys(x *exchange.Exchange, se *phone.Session) error {
+// Keys answers POST /m/api/keys. A phone that was signed out learns here whether its
+// codes are dead too.
+func (h *Handlers) Keys(x *exchange.Exchange) error {
 	var id int64
 	var renewal, proof string
 	if err := decode(x, number("enrolment", &id), text("renewal", &renewal, true), text("proof", &proof, true)); err != nil {
 		return err
 	}
+	se, err := h.session(x)
+	if errors.Is(err, phone.ErrNoSession) {
+		return h.Phones.Ended(x.Ctx, id, renewal, signature(proof))
+	}
+	if err != nil {
+		return err
+	}
 	got, err := h.Phones.Renew(x.Ctx, se, id, renewal, signature(proof))
+	if errors.Is(err, phone.ErrEnrolmentEnded) {
+		h.Hub.End(se.MemberID) // the sessions may be over; whose is not comes again
+	}
 	if err != nil {
 		return err
 	}

@@ -427,6 +427,7 @@ type me struct {
 		ID    int64
 		Name  string
 		Union string
+		Own   string `json:"own_union"`
 	}
 	Card *struct {
 		Number, Status, Epoch string

@@ -38,7 +38,11 @@ func TestCopiedDatabase(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d events tell of the copy", n)
 	}
-	// Its owner has the session and enrols again.
+	// Whose session it was can't be known: all are over, and the owner needs a new code.
+	m.call("GET", "/m/api/me", nil).want(t, 401, "sign_in_needed")
+	thief.tryEnrol(false).want(t, 401, "sign_in_needed")
+	m.client = r.mobile(1).client
+	m.signIn()
 	m.tryEnrol(false).want(t, 200, "")
 	if !m.good() || thief.good() {
 		t.Errorf("enrolled again: phone %v, copy %v", m.good(), thief.good())
@@ -148,6 +152,69 @@ func TestOneEnrolment(t *testing.T) {
 	}
 }
 
+// TestStolenCookie: a cookie alone takes the card from no other phone, neither at once
+// nor by signing that one out first. A code by SMS that was entered just now does.
+func TestStolenCookie(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, changes{})
+	r.enroll(1)
+	thief := r.mobile(1).signIn() // whose cookie is stolen, from a phone that has no codes
+	m := r.enrolled(1)
+	bound := r.mobile(1) // and one whose cookie is the enrolled phone's own
+	bound.client = m.client
+	r.pass(14 * time.Minute)
+	m.renew().want(t, 200, "")
+	r.pass(time.Minute)
+	for _, stolen := range []*mobile{thief, bound} {
+		stolen.tryEnrol(false).want(t, 409, "enrolled_elsewhere")
+		stolen.tryEnrol(true).want(t, 403, "sign_in_again")
+	}
+	thief.call("POST", "/m/api/session/others/end", nil).want(t, 403, "sign_in_again")
+	if !m.good() {
+		t.Fatal("the phone's code is not taken any more")
+	}
+	m.call("POST", "/m/api/session/others/end", nil).want(t, 204, "") // ends no enrolment
+	thief.call("GET", "/m/api/me", nil).want(t, 401, "sign_in_needed")
+	thief.signIn()
+	r.pass(14 * time.Minute)
+	thief.tryEnrol(true).want(t, 200, "")
+	if m.good() || !thief.good() {
+		t.Errorf("after the takeover: old phone %v, new phone %v", m.good(), thief.good())
+	}
+}
+
+// TestSignedOutPhone: a phone that is signed out learns whether its codes are dead,
+// by its own key, and nobody else learns anything.
+func TestSignedOutPhone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, changes{})
+	id, _ := r.enroll(1)
+	r.enroll(2)
+	changed, m := r.enrolled(1), r.enrolled(2)
+	r.exec(`DELETE FROM phone_sessions`) // they run out
+	m.renew().want(t, 401, "sign_in_needed")
+	r.must(r.changeNumber(id, numberOf(99)))
+	var said struct{ Ended string }
+	changed.renew().want(t, 401, "enrolment_ended").into(t, &said)
+	if said.Ended != "number_changed" {
+		t.Errorf("it ended for %q", said.Ended)
+	}
+	stranger := r.mobile(3)
+	stranger.enrolment, stranger.renewal = changed.enrolment, changed.renewal
+	stranger.renew().want(t, 401, "sign_in_needed")
+	stranger.enrolment = 1 << 40
+	stranger.renew().want(t, 401, "sign_in_needed")
+	stranger.client = r.mobile(3).client
+	stranger.enrolment, stranger.renewal = changed.enrolment, "no token"
+	stranger.key = changed.key
+	stranger.renew().want(t, 401, "sign_in_needed")
+	// Live or ended, a wrong proof gets the same.
+	for _, e := range []int64{m.enrolment, changed.enrolment} {
+		stranger.call("POST", "/m/api/keys", map[string]any{"enrolment": e, "renewal": m.renewal, "proof": ""}).want(t, 401, "sign_in_needed")
+	}
+	m.signIn().renew().want(t, 200, "")
+}
+
 // TestTooManyPhones: in a day a member enrols five phones and no more.
 func TestTooManyPhones(t *testing.T) {
 	t.Parallel()
@@ -164,6 +231,7 @@ func TestTooManyPhones(t *testing.T) {
 		t.Error("it does not say when to come again")
 	}
 	r.pass(25 * time.Hour)
+	m.signIn()
 	m.tryEnrol(true).want(t, 200, "")
 }
 
@@ -234,7 +302,7 @@ func TestLeaving(t *testing.T) {
 	m := r.enrolled(1)
 	r.exec(`UPDATE members SET status = 2 WHERE id = $1`, id)
 	m.call("GET", "/m/api/me", nil).want(t, 401, "sign_in_needed")
-	m.call("POST", "/m/api/keys", map[string]any{"enrolment": m.enrolment, "renewal": m.renewal, "proof": m.proof(m.renewal)}).want(t, 401, "sign_in_needed")
+	m.call("POST", "/m/api/keys", map[string]any{"enrolment": m.enrolment, "renewal": m.renewal, "proof": m.proof(m.renewal)}).want(t, 401, "enrolment_ended")
 	r.pass(2 * time.Minute)
 	m.askCode().want(t, 202, "")
 	m.trySignIn("123456").want(t, 422, "code_wrong")

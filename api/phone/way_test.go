@@ -55,7 +55,7 @@ func TestWay(t *testing.T) {
 	m.signIn()
 
 	got := m.me()
-	if got.Member.ID != id || got.Member.Name != "欧阳建国" || got.Member.Union != "金水区总工会" || got.Enrolled != "none" ||
+	if got.Member.ID != id || got.Member.Name != "欧阳建国" || got.Member.Union != "金水区总工会" || got.Member.Own != "某某厂工会" || got.Enrolled != "none" ||
 		got.Card == nil || got.Card.Status != "active" || got.Card.Number != fmt.Sprint(c.Number) || !got.Card.PrintedActive {
 		t.Errorf("me: %+v %+v", got, got.Card)
 	}
@@ -207,7 +207,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	if d := cmp.Diff(routes, described); d != "" {
 		t.Errorf("(-router +openapi-phone.yaml)\n%s", d)
 	}
-	for _, code := range []string{"code_wrong", "enrolled_elsewhere", "enrolment_ended", "proof_wrong", "too_many_streams"} {
+	for _, code := range []string{"code_wrong", "enrolled_elsewhere", "enrolment_ended", "proof_wrong", "sign_in_again", "too_many_streams"} {
 		if !strings.Contains(string(text), code) {
 			t.Errorf("%s is not described", code)
 		}

@@ -14,7 +14,7 @@
 //
 //	none ── Enrol ──> live ── Renew ──> live
 //	live ── Enrol by another phone, with takeover ──> ended, the other is live
-//	live ── a token that was used already ──> ended (copied)
+//	live ── a token that was used already ──> ended (copied), and every session
 //	live ── SignOut, EndOthers, a changed number, leaving ──> ended
 //
 // Invariants: a member has at most one live enrolment (held by the database); a

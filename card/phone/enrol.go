@@ -90,8 +90,9 @@ func proved(deviceKey []byte, renewal string, proof []byte) bool {
 
 // Enrol makes the session's phone the one that may show the member's codes. A phone
 // that enrols again with its own key (its answer was lost) needs no takeover; another
-// one does, and then the keys of the phone before are dead with the commit.
-// ErrDeviceKey, ErrNoCard, ErrCardUnusable, ErrEnrolledElsewhere, *WaitError. The
+// one does, and a code by SMS entered just now; then the keys of the phone before are
+// dead with the commit. ErrDeviceKey, ErrNoCard, ErrCardUnusable,
+// ErrEnrolledElsewhere, ErrSignInAgain, *WaitError. The
 // member's row lock protects it, and an index backs it up.
 func (s *Store) Enrol(ctx context.Context, se *Session, deviceKey []byte, takeover bool) (Enrolled, error) {
 	var out Enrolled
@@ -118,6 +119,8 @@ func (s *Store) Enrol(ctx context.Context, se *Session, deviceKey []byte, takeov
 			return err
 		case !takeover:
 			return ErrEnrolledElsewhere
+		case !s.fresh(se):
+			return ErrSignInAgain
 		}
 		if err := s.mayEnrol(ctx, tx, se.MemberID); err != nil {
 			return err

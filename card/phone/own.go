@@ -28,7 +28,8 @@ type Self struct {
 	Name       string // in full: it is their own
 	NameMasked string
 	Class      uint8
-	Territory  int32 // division of the county or city
+	Union      string // the grassroots union
+	Territory  int32  // division of the county or city, which tills see
 	Retired    bool
 	Card       *card.Card // nil: none that is live
 	// Epoch is Keys.Epoch as it would be now; "" without a card.
@@ -44,11 +45,11 @@ func (s *Store) Me(ctx context.Context, se *Session) (*Self, error) {
 	me := &Self{ID: se.MemberID, Enrolled: EnrolledNowhere}
 	var sealed sealedName
 	var enrolment int64
-	err := s.db.QueryRow(ctx, `SELECT m.name_masked, m.class, m.status = 3, u.territory, `+sealedColumns+`,
+	err := s.db.QueryRow(ctx, `SELECT m.name_masked, m.class, m.status = 3, u.name, u.territory, `+sealedColumns+`,
 		  coalesce((SELECT e.id FROM phone_enrolments e WHERE e.member_id = m.id AND e.ended_at IS NULL), 0),
 		  coalesce((SELECT c.status FROM cards c WHERE c.member_id = m.id ORDER BY c.serial DESC LIMIT 1), 0)
 		FROM members m JOIN unions u ON u.id = m.union_id WHERE m.id = $1 AND m.status IN (1, 3)`, se.MemberID).
-		Scan(append([]any{&me.NameMasked, &me.Class, &me.Retired, &me.Territory}, append(sealed.into(), &enrolment, &me.LastStatus)...)...)
+		Scan(append([]any{&me.NameMasked, &me.Class, &me.Retired, &me.Union, &me.Territory}, append(sealed.into(), &enrolment, &me.LastStatus)...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNoSession
 	}

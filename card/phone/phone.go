@@ -37,7 +37,10 @@ var (
 	ErrNotLost = errors.New("phone: the card is not lost")
 	// ErrEnrolledElsewhere: another phone shows this card; Enrol with takeover.
 	ErrEnrolledElsewhere = errors.New("phone: another phone is enrolled")
-	// ErrEnrolmentEnded: no such enrolment of this member, or it is over.
+	// ErrSignInAgain: the last code by SMS is too long ago for taking over.
+	ErrSignInAgain = errors.New("phone: sign in again first")
+	// ErrEnrolmentEnded: no such enrolment of this member, or it is over. It may come in
+	// an *EndedError.
 	ErrEnrolmentEnded = errors.New("phone: enrolment ended")
 	// ErrProof: the renewal was not signed by the enrolled phone's key.
 	ErrProof = errors.New("phone: proof wrong")
@@ -56,6 +59,19 @@ func (e *WaitError) Unwrap() error { return ErrTooMany }
 // RetryAfter is how long to wait.
 func (e *WaitError) RetryAfter() time.Duration { return e.After }
 
+// EndedError is ErrEnrolmentEnded with why, for the phone that the enrolment was.
+type EndedError struct {
+	Why string // as phone_enrolments.ended has it, e.g. number_changed
+}
+
+func (e *EndedError) Error() string { return ErrEnrolmentEnded.Error() }
+
+// Unwrap returns ErrEnrolmentEnded.
+func (e *EndedError) Unwrap() error { return ErrEnrolmentEnded }
+
+// Ended is why.
+func (e *EndedError) Ended() string { return e.Why }
+
 // Limits of signing in and enrolling; DefaultLimits says more.
 type Limits struct {
 	Wait           time.Duration // between two codes to one number
@@ -65,8 +81,10 @@ type Limits struct {
 	NumberDay      int           // and in a day
 	AddressHour    int           // codes asked for from one network address in an hour
 	AddressMisses  int           // wrong codes from one network address in an hour
+	AllMisses      int           // and in all, past which only addresses may try that miss no more than they get right
 	Minute         int           // codes in all in a minute, past which only clean addresses get one
 	Enrolments     int           // new phones of one member in a day
+	Fresh          time.Duration // since the code by SMS, for taking over from another phone
 	Idle, Absolute time.Duration // of a session
 }
 
@@ -74,11 +92,19 @@ type Limits struct {
 // an address may ask for many codes; the number's own limits are what protects a
 // worker from a flood of SMS. At 5 attempts a code and 10 codes a day, guessing
 // one number's code succeeds once in 50 years.
+//
+// Guessing at all numbers from many addresses is held by AllMisses. A big day has
+// 300,000 sign-ins, a tenth of them in its busiest hour; if one in twenty is typed
+// wrong, that is 1,500 misses, so that 5,000 leave honest days alone. Past them an
+// address has one miss an hour, and more only as far as right codes came from it
+// today. A guess hits with 10⁻⁶: 10,000 addresses at 200 misses an hour would hit
+// twice an hour, and hit so with 5,000 + 10,000 misses once in three days, each of
+// those at a number to whose owner a code was sent unasked.
 func DefaultLimits() Limits {
 	const day = 24 * time.Hour
 	return Limits{
 		Wait: time.Minute, Valid: 5 * time.Minute, Attempts: 5, NumberHour: 5, NumberDay: 10,
-		AddressHour: 600, AddressMisses: 200, Minute: 6000, Enrolments: 5, Idle: 90 * day, Absolute: 400 * day,
+		AddressHour: 600, AddressMisses: 200, AllMisses: 5000, Minute: 6000, Enrolments: 5, Fresh: 15 * time.Minute, Idle: 90 * day, Absolute: 400 * day,
 	}
 }
 

@@ -16,10 +16,11 @@ import (
 //
 // The token is used up with the answer. A phone that lost the answer asks again with
 // the same one, which works once. Any other token of the enrolment was used before
-// and comes from a copy of the phone's data: the enrolment ends and its keys die.
+// and comes from a copy of the phone's data, cookie and all: the enrolment ends, its
+// keys die, and every session of the member is over.
 //
-// ErrEnrolmentEnded, ErrProof, ErrNoCard, ErrCardUnusable. The enrolment's row lock
-// protects it.
+// ErrEnrolmentEnded (*EndedError where it was this member's), ErrProof, ErrNoCard,
+// ErrCardUnusable. The enrolment's row lock protects it.
 func (s *Store) Renew(ctx context.Context, se *Session, id int64, renewal string, proof []byte) (Enrolled, error) {
 	hash, ok := tokenHash(renewal)
 	if !ok {
@@ -33,7 +34,7 @@ func (s *Store) Renew(ctx context.Context, se *Session, id int64, renewal string
 		}
 		e, err := liveEnrolment(ctx, tx, se.MemberID)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && e.id != id {
-			return ErrEnrolmentEnded
+			return whyEnded(ctx, tx, se.MemberID, id)
 		}
 		if err != nil {
 			return err
@@ -44,6 +45,9 @@ func (s *Store) Renew(ctx context.Context, se *Session, id int64, renewal string
 		current, again := bytes.Equal(hash, e.renewal), bytes.Equal(hash, e.previous) && !e.repeated
 		if !current && !again {
 			copied = true
+			if _, err := tx.Exec(ctx, `DELETE FROM phone_sessions WHERE member_id = $1`, se.MemberID); err != nil {
+				return err
+			}
 			return s.endEnrolment(ctx, tx, e, "copied", "续期令牌被重复使用，手机数据可能被复制")
 		}
 		c, err := s.usableCard(ctx, tx, se.MemberID)
@@ -58,10 +62,42 @@ func (s *Store) Renew(ctx context.Context, se *Session, id int64, renewal string
 		return Enrolled{}, fmt.Errorf("phone.Renew: %w", err)
 	case copied:
 		s.metrics.phones.WithLabelValues("copied").Inc()
-		return Enrolled{}, ErrEnrolmentEnded
+		return Enrolled{}, &EndedError{"copied"}
 	}
 	s.metrics.phones.WithLabelValues("renewed").Inc()
 	return out, nil
+}
+
+// whyEnded is why a member's enrolment of that id is not the live one.
+func whyEnded(ctx context.Context, tx pgx.Tx, memberID, id int64) error {
+	var why string
+	err := tx.QueryRow(ctx, `SELECT ended FROM phone_enrolments WHERE id = $1 AND member_id = $2 AND ended_at IS NOT NULL`, id, memberID).Scan(&why)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrEnrolmentEnded
+	}
+	if err != nil {
+		return err
+	}
+	return &EndedError{why}
+}
+
+// Ended tells a phone that is not signed in any more whether its enrolment is over
+// too: *EndedError, else ErrNoSession. Only who holds the enrolment's device key
+// hears anything but ErrNoSession.
+func (s *Store) Ended(ctx context.Context, id int64, renewal string, proof []byte) error {
+	if _, ok := tokenHash(renewal); !ok {
+		return ErrNoSession
+	}
+	var deviceKey []byte
+	var why *string
+	err := s.db.QueryRow(ctx, `SELECT device_key, ended FROM phone_enrolments WHERE id = $1`, id).Scan(&deviceKey, &why)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("phone.Ended: %w", err)
+	}
+	if err != nil || why == nil || !proved(deviceKey, renewal, proof) {
+		return ErrNoSession
+	}
+	return &EndedError{*why}
 }
 
 // renewed gives an enrolment its next token and its card's keys. again: the token

@@ -23,6 +23,7 @@ type Session struct {
 	// enrolled or renewed.
 	Enrolment int64
 	hash      []byte
+	signedIn  time.Time // with a code by SMS
 }
 
 // tokenBytes of a session's or a renewal's token; phones hold them in base64, the
@@ -149,7 +150,8 @@ func (s *Store) SignOut(ctx context.Context, se *Session) error {
 }
 
 // EndOthers ends every other session of the member, and the enrolment unless it is
-// this phone's.
+// this phone's. Ending another phone's clears the way for this one, so it needs what
+// a takeover needs: ErrSignInAgain.
 func (s *Store) EndOthers(ctx context.Context, se *Session) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if err := lockSession(ctx, tx, se); err != nil {
@@ -157,6 +159,9 @@ func (s *Store) EndOthers(ctx context.Context, se *Session) error {
 		}
 		e, err := liveEnrolment(ctx, tx, se.MemberID)
 		if err == nil && e.id != se.Enrolment {
+			if !s.fresh(se) {
+				return ErrSignInAgain
+			}
 			err = s.endEnrolment(ctx, tx, e, "ended_elsewhere", "持卡人让其他手机退出登录")
 		}
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
@@ -188,12 +193,16 @@ func lockSession(ctx context.Context, tx pgx.Tx, se *Session) error {
 	if err := lockMember(ctx, tx, se.MemberID); err != nil {
 		return err
 	}
-	err := tx.QueryRow(ctx, `SELECT coalesce(enrolment_id, 0) FROM phone_sessions WHERE hash = $1`, se.hash).Scan(&se.Enrolment)
+	err := tx.QueryRow(ctx, `SELECT coalesce(enrolment_id, 0), created_at FROM phone_sessions WHERE hash = $1`, se.hash).Scan(&se.Enrolment, &se.signedIn)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoSession
 	}
 	return err
 }
+
+// fresh says whether a session, read under the lock, began with a code by SMS just
+// now: a stolen cookie alone takes no card over.
+func (s *Store) fresh(se *Session) bool { return s.now().Sub(se.signedIn) < s.limits.Fresh }
 
 // activate makes the card active that waits for its first use.
 func (s *Store) activate(ctx context.Context, tx pgx.Tx, memberID int64) error {
