@@ -26,7 +26,7 @@ let page;
 let card = 0; // members come one after the other
 
 try {
-  units();
+  await units();
   await boot();
   await step("activated with the office's code, once", activate);
   await step("amount first, scanned from anywhere", wedge);

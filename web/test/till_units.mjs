@@ -1,15 +1,96 @@
 // What the till reckons without a page: the scanner's keys, money, codes.
 import assert from "node:assert/strict";
+import { Api } from "../src/till/api.js";
 import { digits, kindOf, slipped } from "../src/till/code.js";
 import { fenOf, givenBack, pressed, yuan } from "../src/till/format.js";
+import { Settle } from "../src/till/settle.js";
 import { fixOf } from "../src/till/words.js";
 import { QUIET, Wedge } from "../src/till/wedge.js";
 
-export function units() {
+export async function units() {
+  await sent();
+  await givenUp();
+  await anew();
   money();
   codes();
   words();
   wedge();
+}
+
+/** sent: once an entry is kept, whatever breaks afterwards is never told as "not
+ * sent", which would make the cashier do it again under another key. */
+async function sent() {
+  const db = (broken) => ({
+    put: async () => broken === "put" && assert.fail("the disk is full"),
+    remove: () => Promise.reject(new Error("the database was closed")),
+    all: () => Promise.reject(new Error("the database was closed")),
+  });
+  const send = async (broken, call) => {
+    const settle = new Settle({ db: db(broken), api: { call }, shown: () => {}, settled: () => {} });
+    try {
+      return await settle.send({ key: "k", kind: "refund", path: "/v1/purchases/x/refunds", body: {} });
+    } finally {
+      settle.stop();
+    }
+  };
+  const done = { ok: true, status: 201, body: {} };
+  assert.equal(await send("remove", async () => done), done);
+  assert.equal((await send("call", () => Promise.reject(new Error("no key")))).lost, true);
+  let calls = 0;
+  await assert.rejects(send("put", async () => (calls++, done)));
+  assert.equal(calls, 0);
+}
+
+/** givenUp: a purchase given up while it is being sent again is reversed. */
+async function givenUp() {
+  const kept = new Map([["k", { key: "k", kind: "purchase", path: "/v1/purchases", body: {}, client: "c", at: 1, state: "open", until: "2999-01-01T00:00:00Z" }]]);
+  const db = { put: async (_, e) => kept.set(e.key, e), get: async (_, key) => kept.get(key), all: async () => [...kept.values()] };
+  const asked = [];
+  let given;
+  const call = async (method, path) => {
+    asked.push(`${method} ${path.split("?")[0]}`);
+    if (method === "GET") return { problem: { code: "not_found" }, status: 404 };
+    if (path === "/v1/reversals") return { ok: true, status: 200, body: { state: "reversed" } };
+    given = settle.giveUp("k");
+    await Promise.resolve();
+    return { ok: true, status: 201, body: { state: "committed" } };
+  };
+  const results = [];
+  const settle = new Settle({ db, api: { call, now: () => 0 }, shown: () => {}, settled: (e) => results.push(e.result.state) });
+  await settle.start("c");
+  await given;
+  assert.deepEqual([asked, results], [["GET /v1/purchases", "POST /v1/purchases", "POST /v1/reversals"], ["reversed"]]);
+}
+
+/** anew: a till that is activated anew while its old key is being refused stays. */
+async function anew() {
+  const { privateKey } = await crypto.subtle.generateKey({ name: "Ed25519" }, false, ["sign", "verify"]);
+  const told = [];
+  const api = new Api({ changed: (trouble) => told.push(trouble), keep: () => {} });
+  const asked = [];
+  globalThis.location = { origin: "http://till" };
+  const real = globalThis.fetch;
+  globalThis.fetch = (path, init) => new Promise((answer) => {
+    asked.push((status, body) => answer(new Response(JSON.stringify(body), { status })));
+    if (path !== "/oauth/token") asked.pop()(200, {});
+    else if (asked.length === 2) asked[1](200, { access_token: "new", expires_in: 3600 });
+    else api.first?.(init);
+  });
+  try {
+    const first = new Promise((sent) => (api.first = sent));
+    api.be({ clientId: "old", audience: "a", privateKey });
+    const old = api.call("GET", "/v1/terminal");
+    await first;
+    api.be({ clientId: "new", audience: "a", privateKey });
+    const now = await api.call("GET", "/v1/terminal");
+    asked[0](401, { error: "invalid_client" });
+    assert.equal((await old).lost, true);
+    assert.equal(now.ok, true);
+    assert.deepEqual(told, [null]);
+  } finally {
+    globalThis.fetch = real;
+    delete globalThis.location;
+  }
 }
 
 function money() {

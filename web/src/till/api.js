@@ -9,6 +9,8 @@ import { assertion } from "./identity.js";
 const TOKEN = "/oauth/token";
 /** EARLY is how long before its end a token is replaced, ms. */
 const EARLY = 5 * 60_000;
+/** NEW is how long after an activation the service's nodes may not know the key yet, ms. */
+const NEW = 10_000;
 
 /** unsure are answers that leave open whether the thing was done, or say that it
  * was not even looked at and may be asked again. */
@@ -28,7 +30,7 @@ export class Api {
   /** be makes this the till's identity; null: none. */
   be(identity) {
     this.#identity = identity;
-    this.#token = null;
+    this.#token = this.#asking = null;
     this.trouble = undefined;
   }
 
@@ -49,6 +51,7 @@ export class Api {
   /** call makes one request as this terminal. */
   async call(method, path, { body, key, patience = 8_000 } = {}) {
     for (let attempt = 0; ; attempt++) {
+      const me = this.#identity;
       const token = await this.#bearer();
       if (!token.value) return token;
       const answer = await this.#send(method, path, { body, key, patience, token: token.value });
@@ -56,6 +59,7 @@ export class Api {
         this.#token = null; // ended early: the key was changed, or the server restarted with other keys
         continue;
       }
+      if (me !== this.#identity) return answer; // says nothing of who we are now
       if (answer.problem?.code === "terminal_suspended") this.#tell("suspended", answer.problem);
       else if (answer.lost && !answer.status) this.#tell("offline");
       else this.#tell(null);
@@ -90,8 +94,9 @@ export class Api {
   /** #bearer is a token that is good for a while; one log-in serves all who wait. */
   async #bearer() {
     if (this.#token && Date.now() < this.#token.until) return this.#token;
-    this.#asking ??= this.#logIn().finally(() => (this.#asking = null));
-    return this.#asking;
+    if (this.#asking) return this.#asking;
+    const asking = this.#logIn().finally(() => this.#asking === asking && (this.#asking = null));
+    return (this.#asking = asking);
   }
 
   /** #logIn tries the audience that the service named at activation and, if its
@@ -106,6 +111,8 @@ export class Api {
         client_assertion: await assertion(me, audiences[i], this.now()),
       });
       answer = await this.#send("POST", TOKEN, { form, patience: 8_000 });
+      // Activated anew meanwhile: the old key's answer must not send the new one back.
+      if (me !== this.#identity) return { lost: true, why: "network" };
       const before = this.#skew;
       this.#set(answer, 500); // in whole seconds
       if (answer.ok) {
@@ -119,7 +126,10 @@ export class Api {
         clock = true; // the same again, by the service's clock
         continue;
       }
-      i++;
+      if (++i === audiences.length && Math.abs(Date.now() - me.since) < NEW) {
+        await new Promise((again) => setTimeout(again, 1_000));
+        i = 0;
+      }
     }
     return this.#refused(answer);
   }

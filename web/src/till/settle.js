@@ -36,24 +36,22 @@ export class Settle {
   }
 
   /** send keeps an entry and makes its first request. The answer is the API's; one
-   * that is lost stays here and is asked for again by itself. */
+   * that is lost stays here and is asked for again by itself. It throws only where
+   * the entry could not be kept, and then nothing was sent. */
   async send(entry) {
     const kept = { ...entry, client: this.client, at: Date.now(), state: "open" };
     await this.db.put("open", kept);
     this.#sending.add(kept.key);
-    let answer;
-    try {
-      answer = await this.api.call("POST", kept.path, { body: kept.body, key: kept.key, patience: 12_000 });
-    } finally {
-      this.#sending.delete(kept.key);
-    }
+    const answer = await this.api.call("POST", kept.path, { body: kept.body, key: kept.key, patience: 12_000 })
+      .catch(() => ({ lost: true, why: "network" })); // whatever broke, it may have been sent
+    this.#sending.delete(kept.key);
     if (!answer.lost) {
-      await this.db.remove("open", kept.key);
+      await this.db.remove("open", kept.key).catch(() => {}); // asked for once more, then, by its key
       return answer;
     }
     this.#tries = 0;
-    this.shown(await this.open());
     this.#later();
+    this.shown(await this.open().catch(() => [kept]));
     return answer;
   }
 
@@ -103,7 +101,9 @@ export class Settle {
         if (entry.state !== "stranded") await this.#note(entry, { state: "stranded" });
         continue;
       }
-      const result = await (entry.kind === "purchase" ? this.#purchase(entry) : this.#again(entry));
+      let result = await (entry.kind === "purchase" ? this.#purchase(entry) : this.#again(entry));
+      // Given up while it was being asked about: the cashier takes the full price.
+      if (result?.purchase && (await this.db.get("open", entry.key))?.giveUp) result = await this.#reverse(entry);
       if (!result) {
         left++;
         continue;
