@@ -18,6 +18,14 @@ import (
 // gone.
 const heartbeat = 20 * time.Second
 
+// A session may be ended on another node, or by a clerk who writes another number:
+// a stream looks for its session at every so many heartbeats, once a minute. It
+// waits for the database as long as so, and stays if that does not answer.
+const (
+	sessionBeats = 3
+	sessionWait  = 5 * time.Second
+)
+
 var streamType = []string{"text/event-stream"}
 
 type usedEvent struct {
@@ -54,19 +62,20 @@ func (h *Handlers) Events(x *exchange.Exchange, se *phone.Session) error {
 	x.Out = append(x.Out, "retry: 3000\n\n"...)
 	x.Stream(func(ctx context.Context, w *exchange.StreamWriter) {
 		defer s.Close()
-		h.stream(ctx, s, w)
+		h.stream(ctx, se, s, w)
 	})
 	return nil
 }
 
-// stream writes events until the phone, the node or the stream's time is over.
-func (h *Handlers) stream(ctx context.Context, s *push.Stream, w *exchange.StreamWriter) {
+// stream writes events until the phone, the session, the node or the stream's time
+// is over.
+func (h *Handlers) stream(ctx context.Context, se *phone.Session, s *push.Stream, w *exchange.StreamWriter) {
 	over := time.NewTimer(h.StreamLife)
 	defer over.Stop()
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(h.Beat)
 	defer beat.Stop()
 	var buf []byte
-	for {
+	for beats := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -75,6 +84,9 @@ func (h *Handlers) stream(ctx context.Context, s *push.Stream, w *exchange.Strea
 		case <-s.Done():
 			return
 		case <-beat.C:
+			if beats++; beats%sessionBeats == 0 && h.signedOut(ctx, se) {
+				return
+			}
 			buf = append(buf[:0], ": \n\n"...)
 		case e := <-s.Events():
 			var err error
@@ -86,6 +98,13 @@ func (h *Handlers) stream(ctx context.Context, s *push.Stream, w *exchange.Strea
 			return
 		}
 	}
+}
+
+// signedOut says whether a session is certainly over.
+func (h *Handlers) signedOut(ctx context.Context, se *phone.Session) bool {
+	ctx, cancel := context.WithTimeout(ctx, sessionWait)
+	defer cancel()
+	return errors.Is(h.Phones.Still(ctx, se), phone.ErrNoSession)
 }
 
 var errEvent = errors.New("phone: an event of no kind")

@@ -15,6 +15,7 @@ import (
 
 	phoneapi "unioncard/api/phone"
 	"unioncard/card"
+	"unioncard/card/member"
 	"unioncard/card/phone/push"
 )
 
@@ -155,6 +156,47 @@ func TestStreamsEnd(t *testing.T) {
 	short.enroll(1)
 	if e := short.mobile(1).signIn().listen().next(); e != "" {
 		t.Errorf("its time over, it hears %q", e)
+	}
+}
+
+// TestStreamEndsWithItsSession, whoever ended that: another node, or a clerk who
+// wrote another number or took the member out. Others' stay.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := newRig(t, changes{handler: func(o *phoneapi.Options) { o.Beat = 10 * time.Millisecond }})
+	changed, _ := r.enroll(1)
+	left, _ := r.enroll(2)
+	ended, _ := r.enroll(3)
+	_, c := r.enroll(4)
+	stays := r.mobile(4).signIn().listen()
+	for name, over := range map[string]struct {
+		n   int
+		end func() error
+	}{
+		"another number": {1, func() error {
+			m, err := r.members.Get(ctx, changed)
+			r.must(err)
+			number := "13700000001"
+			return r.members.Edit(ctx, by, changed, m.Version, member.Change{Phone: &number})
+		}},
+		"left": {2, func() error { return r.members.Leave(ctx, by, left) }},
+		"ended by another phone": {3, func() error {
+			_, err := r.pool.Exec(ctx, `DELETE FROM phone_sessions WHERE member_id = $1`, ended)
+			return err
+		}},
+	} {
+		w := r.mobile(over.n).signIn().listen()
+		r.must(over.end())
+		for e := w.next(); e != ""; e = w.next() {
+			if !strings.HasPrefix(e, "card ") {
+				t.Errorf("%s: it hears %q", name, e)
+			}
+		}
+	}
+	r.hub.Sold(sale(c.Serial))
+	if e := stays.next(); !strings.HasPrefix(e, "used ") {
+		t.Errorf("another's stream: %q", e)
 	}
 }
 

@@ -1,8 +1,10 @@
 package phone_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -249,6 +251,51 @@ func TestGuessingFromOneAddress(t *testing.T) {
 		r.mobile(50+n).trySignIn("123456").want(t, 422, "code_wrong")
 	}
 	m.trySignIn(code).want(t, 429, "too_many_codes")
+}
+
+// TestGuessingFromManyAddresses: past everybody's misses of an hour an address that
+// has missed is out, one without a miss never, nor one where right codes come from.
+func TestGuessingFromManyAddresses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, changes{limits: func(l *phone.Limits) { l.AllMisses = 10 }})
+	ctx := t.Context()
+	for n := range 4 {
+		r.enroll(1 + n)
+	}
+	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}) }
+	number := func(n int) string { return r.mobile(n).number }
+	ask := func(n int) string {
+		t.Helper()
+		r.mobile(n).askCode().want(t, 202, "")
+		return r.mobile(n).received()
+	}
+	try := func(want error, addr, n int, code string) {
+		t.Helper()
+		if _, err := r.phones.SignIn(ctx, at(addr), number(n), code); !errors.Is(err, want) {
+			t.Errorf("address %d, number %d: %v, want %v", addr, n, err, want)
+		}
+	}
+	code := ask(1)
+	try(phone.ErrCodeWrong, 1, 1, notThis(code)) // a slip of the finger
+	try(nil, 1, 1, code)
+	try(nil, 2, 2, ask(2))
+	try(phone.ErrCodeWrong, 2, 2, "000000")
+	for n := range 8 {
+		try(phone.ErrCodeWrong, 100+n, 50+n, "123456")
+	}
+	for n := range 8 {
+		try(phone.ErrTooMany, 100+n, 60+n, "123456")
+	}
+	code = ask(3)
+	try(phone.ErrTooMany, 100, 3, code) // a right one, from where only wrong ones came
+	try(nil, 3, 3, code)                // and from a clean address
+	try(nil, 1, 4, ask(4))              // and from one with a miss and a sign-in
+	for range 2 {
+		try(phone.ErrCodeWrong, 1, 70, "123456") // as often wrong as right, once more
+	}
+	try(phone.ErrTooMany, 1, 70, "123456")
+	r.pass(time.Hour)
+	try(phone.ErrCodeWrong, 100, 60, "123456")
 }
 
 // TestForms: what is typed for a number and a code.

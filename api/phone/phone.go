@@ -34,8 +34,9 @@ type Options struct {
 	SecureCookies bool
 	Clock         func() time.Time
 	// StreamLife is how long a stream of events lasts before the phone opens it anew,
-	// which checks its session; default 10 minutes.
-	StreamLife time.Duration
+	// which checks its session; default 10 minutes. Beat is how often the stream says
+	// that it is there; every third time it looks at its session. Default 20 seconds.
+	StreamLife, Beat time.Duration
 }
 
 // Handlers answers for /m.
@@ -45,6 +46,9 @@ type Handlers struct{ Options }
 func New(o Options) *Handlers {
 	if o.StreamLife == 0 {
 		o.StreamLife = 10 * time.Minute
+	}
+	if o.Beat == 0 {
+		o.Beat = heartbeat
 	}
 	return &Handlers{o}
 }

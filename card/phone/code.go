@@ -114,8 +114,7 @@ func (s *Store) storeCode(ctx context.Context, phone personal.Hash, mac []byte, 
 // number's row protects it. A right code is still unused: use takes it.
 func (s *Store) right(ctx context.Context, from netip.Addr, number, code string) (c sentCode, err error) {
 	now := s.now()
-	missed := s.opts.Counts.Add(ctx, subjectOf("missed", from), hour, 0, now)
-	if missed >= int64(s.limits.AddressMisses) {
+	if !s.mayTry(ctx, from, now) {
 		s.metrics.guess.WithLabelValues("throttled").Inc()
 		return c, &WaitError{windowEnd(hour, now).Sub(now)}
 	}
@@ -129,10 +128,29 @@ func (s *Store) right(ctx context.Context, from netip.Addr, number, code string)
 	key, ok := s.opts.Keyring.AcceptedKey(card.RingToken, uint16(keyID), now)
 	if err != nil || !ok || !hmac.Equal(codeMAC(key, c.phone, code), c.mac) {
 		s.opts.Counts.Add(ctx, subjectOf("missed", from), hour, 1, now)
+		s.opts.Counts.Add(ctx, everybodyMissed, hour, 1, now)
 		s.metrics.guess.WithLabelValues("wrong").Inc()
 		return c, ErrCodeWrong
 	}
+	s.opts.Counts.Add(ctx, subjectOf("right", from), day, 1, now)
 	return c, nil
+}
+
+// mayTry holds an address to its misses, and everybody to those of an hour: past
+// them an address goes on that has missed no oftener than it was right today. One
+// without a miss is refused nothing, however many others guess, and one that hides
+// a mobile network's phones is not stopped by a slip of the finger in one of them.
+func (s *Store) mayTry(ctx context.Context, from netip.Addr, now time.Time) bool {
+	missed := s.opts.Counts.Add(ctx, subjectOf("missed", from), hour, 0, now)
+	switch {
+	case missed == 0:
+		return true
+	case missed >= int64(s.limits.AddressMisses):
+		return false
+	case s.opts.Counts.Add(ctx, everybodyMissed, hour, 0, now) < int64(s.limits.AllMisses):
+		return true
+	}
+	return missed <= s.opts.Counts.Add(ctx, subjectOf("right", from), day, 0, now)
 }
 
 // sentCode is a code as it is stored.

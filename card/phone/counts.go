@@ -33,7 +33,11 @@ func subjectOf(act string, from netip.Addr) Subject {
 	return Subject(sum[:16])
 }
 
-var everybody = Subject{1}
+// What is counted of everybody: codes asked for, and wrong ones typed.
+var (
+	everybody       = Subject{1}
+	everybodyMissed = Subject{2}
+)
 
 // MemoryCounts is Counts of one node. Safe for concurrent use.
 type MemoryCounts struct {
