@@ -14,11 +14,13 @@ import (
 // Held is a card with who holds it and what became of it, for offices.
 type Held struct {
 	Card
-	UnionID                int64
-	Union                  string // the member's
-	IssuedAt               time.Time
-	DeliveredAt, Activated *time.Time
-	BatchTitle             string
+	UnionID  int64
+	Union    string // the member's
+	IssuedAt time.Time
+	// DeliveredAt is of the plastic that is good now, Activated of the card: it may be
+	// earlier than ReplacedAt, when its present plastic was ordered; nil for the first.
+	DeliveredAt, Activated, ReplacedAt *time.Time
+	BatchTitle                         string
 	// Fresh: it stands in no print file, since it was issued or replaced.
 	Fresh bool
 }
@@ -36,7 +38,9 @@ type ListFilter struct {
 
 const heldSQL = `SELECT c.serial, c.member_id, c.number, c.generation, c.status, c.class, c.territory, c.name_masked,
 	c.valid_until, c.version, c.lost_from, c.phone_epoch, coalesce(c.batch_id, 0), m.union_id, u.name, c.issued_at,
-	c.delivered_at, c.activated_at, coalesce(b.title, ''), c.print_file IS NULL
+	c.delivered_at, c.activated_at, coalesce(b.title, ''), c.print_file IS NULL,
+	CASE WHEN c.generation > 1 THEN (SELECT max(e.at) FROM events e
+		WHERE e.object_kind = 'card' AND e.object_id = c.serial::text AND e.action = 'card.replace') END
 	FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id LEFT JOIN batches b ON b.id = c.batch_id `
 
 func scanHeld(row pgx.CollectableRow) (h Held, err error) {
@@ -44,7 +48,7 @@ func scanHeld(row pgx.CollectableRow) (h Held, err error) {
 	c := &h.Card
 	err = row.Scan(&c.Serial, &c.MemberID, &c.Number, &c.Generation, &c.Status, &c.Class, &c.Territory, &c.Holder,
 		&validUntil, &c.Version, &c.LostFrom, &c.PhoneEpoch, &c.Batch, &h.UnionID, &h.Union, &h.IssuedAt,
-		&h.DeliveredAt, &h.Activated, &h.BatchTitle, &h.Fresh)
+		&h.DeliveredAt, &h.Activated, &h.BatchTitle, &h.Fresh, &h.ReplacedAt)
 	c.ValidUntil, c.Last4 = monthOfDate(validUntil), uint16(c.Number%10_000)
 	return h, err
 }

@@ -258,9 +258,11 @@ func changedRows(rows pgx.Rows, err error) (c changed, _ error) {
 	return c, err
 }
 
-// RenewMany moves the members' live cards that are valid to the end of expiring,
+// RenewMany moves the members' active cards that are valid to the end of expiring,
 // or have run out before, to the end of until, and returns how many it renewed.
-// Codes and numbers stay. The cards' row locks protect it, taken in the order of
+// Codes and numbers stay. Cards that are not in use stay as they are: those not yet
+// activated may still lie in a drawer with the old date on them, suspended and lost
+// ones may never come back; each may be renewed once it is active. The cards' row locks protect it, taken in the order of
 // their serials.
 func (s *Store) RenewMany(ctx context.Context, tx pgx.Tx, by By, memberIDs []int64, expiring, until Month) (renewed int, err error) {
 	if expiring >= until || len(memberIDs) > MaxMany {
@@ -268,7 +270,7 @@ func (s *Store) RenewMany(ctx context.Context, tx pgx.Tx, by By, memberIDs []int
 	}
 	c, err := changedRows(tx.Query(ctx, `WITH picked AS (
 			SELECT c.serial FROM live_cards l JOIN cards c ON c.serial = l.card_serial
-			WHERE l.member_id = ANY ($1) AND c.status IN (1, 2, 3, 6) AND c.valid_until <= $2
+			WHERE l.member_id = ANY ($1) AND c.status = 1 AND c.valid_until <= $2
 			ORDER BY c.serial FOR UPDATE OF c)
 		UPDATE cards c SET valid_until = $3, version = c.version + 1 FROM picked WHERE c.serial = picked.serial
 		RETURNING c.serial, c.version`, memberIDs, expiring.LastDay(), until.LastDay()))

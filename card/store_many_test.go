@@ -164,17 +164,21 @@ func TestIssueManyWaits(t *testing.T) {
 	}
 }
 
-// Renewing takes what runs out by a month and leaves the rest, and final cards.
+// Renewing takes the active cards that run out by a month and leaves the rest:
+// lost ones, those not yet activated, and final cards.
 func TestRenewMany(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	tx := pgtest.Tx(t)
 	s, unionID := seeded(t, tx)
-	ids := enrolled(t, s, unionID, 5)
+	ids := enrolled(t, s, unionID, 6)
 	for i, month := range []card.Month{until - 1, until, until + 1, until, until} {
 		if _, err := s.Issue(ctx, by, ids[i], month); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := s.IssueAs(ctx, by, ids[5], until, card.StatusInactive); err != nil {
+		t.Fatal(err)
 	}
 	lost, err := s.Live(ctx, ids[3])
 	if err != nil {
@@ -186,10 +190,13 @@ func TestRenewMany(t *testing.T) {
 	if err := s.Leave(ctx, by, ids[4]); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.RenewMany(ctx, tx, by, ids, until, until+24); n != 3 || err != nil {
+	if n, err := s.RenewMany(ctx, tx, by, ids, until, until+24); n != 2 || err != nil {
 		t.Fatalf("%d renewed, %v", n, err)
 	}
-	for i, want := range []card.Month{until + 24, until + 24, until + 1, until + 24} {
+	for i, want := range []card.Month{until + 24, until + 24, until + 1, until, 0, until} {
+		if want == 0 {
+			continue // left
+		}
 		c, err := s.Live(ctx, ids[i])
 		if err != nil || c.ValidUntil != want {
 			t.Errorf("member %d: %s, %v, want %s", i, c.ValidUntil, err, want)

@@ -1,9 +1,10 @@
 package console
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"unioncard/api/exchange"
@@ -16,7 +17,9 @@ import (
 type batchFormPage struct {
 	page.Frame
 	Kind   batch.Kind
-	Reach  int64 // members that it would find in the account's territory
+	Reach  int64  // members that it would find
+	Whose  string // the union they are of, "" for one not known
+	Words  string // what it would do
 	Unions []string
 	Form   *page.Form
 }
@@ -32,7 +35,17 @@ func (h *Handlers) BatchNew(x *exchange.Exchange) error {
 	if unionName == "" {
 		unionName = strconv.FormatInt(x.Account.UnionID, 10)
 	}
-	form := page.NewForm("kind", kind, "union", unionName, "valid_until", monthText(now+12*cardYears), "expiring", monthText(now),
+	// The number is told by its name, as is the account's own.
+	if named, err := h.Batches.UnionsNamed(x.Ctx, x.Account.Path, unionName); err != nil {
+		return err
+	} else if len(named) == 1 && strconv.FormatInt(named[0].ID, 10) == unionName {
+		unionName = named[0].Name
+	}
+	expiring := x.Query("expiring")
+	if _, ok := month(expiring); !ok {
+		expiring = monthText(now)
+	}
+	form := page.NewForm("kind", kind, "union", unionName, "valid_until", monthText(now+12*cardYears), "expiring", expiring,
 		"due_on", h.Clock().AddDate(0, 3, 0).Format(time.DateOnly))
 	return h.batchForm(x, form)
 }
@@ -47,15 +60,19 @@ func (h *Handlers) batchForm(x *exchange.Exchange, form *page.Form) error {
 	if !ok {
 		expiring = card.MonthOf(h.Clock())
 	}
-	path := x.Account.Path
-	if u, err := h.Batches.UnionNamed(x.Ctx, x.Account.Path, form.Values.Get("union")); err == nil {
-		path = u.Path
-	} else if !errors.Is(err, batch.ErrNotFound) {
+	found, err := h.Batches.UnionsNamed(x.Ctx, x.Account.Path, form.Values.Get("union"))
+	if err != nil {
 		return err
 	}
-	var err error
-	if p.Reach, err = h.Batches.Reach(x.Ctx, path, p.Kind, expiring); err != nil {
-		return err
+	if len(found) == 1 {
+		p.Whose = found[0].Name
+		if p.Reach, err = h.Batches.Reach(x.Ctx, found[0].Path, p.Kind, expiring); err != nil {
+			return err
+		}
+		p.Words = reachWords(p.Kind, p.Reach, 0, 0)
+	}
+	if x.HTMX() {
+		return h.Pages.Part(x, "console/batch_form", "reach", p)
 	}
 	if p.Unions, err = h.Batches.UnionNames(x.Ctx, x.Account.Path); err != nil {
 		return err
@@ -71,11 +88,18 @@ func (h *Handlers) BatchCreate(x *exchange.Exchange) error {
 	}
 	var wrong merchant.FieldErrors
 	by := byCards(x, reasonIn(form, &wrong))
-	u, err := h.Batches.UnionNamed(x.Ctx, x.Account.Path, form.Text("union"))
-	if errors.Is(err, batch.ErrNotFound) {
-		wrong.Add("union", "在您的管辖范围内没有这个工会，或有重名。请从列表里选，或填工会编号。")
-	} else if err != nil {
+	found, err := h.Batches.UnionsNamed(x.Ctx, x.Account.Path, form.Text("union"))
+	if err != nil {
 		return err
+	}
+	var u batch.NamedUnion
+	switch len(found) {
+	case 0:
+		wrong.Add("union", "在您的管辖范围内没有这个工会。请从列表里选，或填名称里的几个字。")
+	case 1:
+		u = found[0]
+	default:
+		wrong.Add("union", whichUnion(found))
 	}
 	d := batch.Draft{Kind: kindOfBatch(form.Text("kind")), UnionID: u.ID}
 	batchFields(form, &d)
@@ -94,8 +118,17 @@ func (h *Handlers) BatchCreate(x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
-	page.Notify(x, "批次已建好。核对后点“开始”，系统就给会员办。")
+	page.Notify(x, u.Name+"的批次已建好，还没有办理。核对张数后再开始。")
 	return x.Redirect(batchURL(id))
+}
+
+// whichUnion asks which of several unions is meant.
+func whichUnion(found []batch.NamedUnion) string {
+	names := make([]string, len(found))
+	for i, u := range found {
+		names[i] = fmt.Sprintf("%s（编号 %d）", u.Name, u.ID)
+	}
+	return "符合的工会不止一个，请填全名或编号：" + strings.Join(names, "、") + "。"
 }
 
 // batchFields reads what may be changed later, too; what is missing or silly stays

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"unioncard/api/exchange"
@@ -89,7 +90,8 @@ func printReason(form *exchange.Form, wrong *merchant.FieldErrors) string {
 
 func printable(f batch.Format) bool { return f == batch.CSV || f == batch.XLSX || f.Sheets() }
 
-// sendPrint answers with a print file.
+// sendPrint answers with a print file of a name without its ending (RFC 6266, its
+// Chinese by RFC 8187).
 func (h *Handlers) sendPrint(x *exchange.Exchange, name string, cards []batch.Printed, first int, format batch.Format) error {
 	var out []byte
 	var err error
@@ -99,7 +101,7 @@ func (h *Handlers) sendPrint(x *exchange.Exchange, name string, cards []batch.Pr
 		suffix, media = ".pdf", "application/pdf"
 		out, err = batch.WritePDF(cards, first)
 	case batch.PNG:
-		suffix, media = "-png.zip", "application/zip"
+		suffix, media = ".zip", "application/zip"
 		out, err = batch.WritePNG(cards, first)
 	case batch.XLSX:
 		suffix, media = ".xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -111,7 +113,7 @@ func (h *Handlers) sendPrint(x *exchange.Exchange, name string, cards []batch.Pr
 		return err
 	}
 	x.ContentType = []string{media}
-	x.SetHeader("Content-Disposition", `attachment; filename="`+name+suffix+`"`)
+	x.SetHeader("Content-Disposition", `attachment; filename="cards`+suffix+`"; filename*=UTF-8''`+url.PathEscape(name+suffix))
 	x.SetHeader("X-Content-Type-Options", "nosniff")
 	x.SetHeader("Cache-Control", "no-store")
 	x.Out = append(x.Out[:0], out...)

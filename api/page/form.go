@@ -44,6 +44,12 @@ type Choice struct {
 	Value, Label string
 	// Group is the heading it stands under, "" for none.
 	Group string
+	// Confirm is what will happen: the sentence that asks before a form with this
+	// choice is sent (data-confirm), on a button named OK; Danger paints it red.
+	Confirm, OK string
+	Danger      bool
+	// Fill are words for the {places} of such a sentence while this is chosen.
+	Fill map[string]string
 }
 
 // ChoiceGroup is the choices under one heading.

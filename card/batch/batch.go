@@ -5,7 +5,7 @@
 // A batch belongs to a union and reaches the members of that union and of all
 // below it. It has a target and a date by which to reach it (article 22's deadlines
 // are such). An issuing batch gives every member without a live card one, inactive;
-// a renewing batch moves cards that run out by a month to a later one.
+// a renewing batch moves active cards that run out by a month to a later one.
 //
 //	planned → running → done → closed
 //	done → running (members who came since), running → done (stopped), planned → closed

@@ -240,7 +240,8 @@ func TestStartAgain(t *testing.T) {
 	}
 }
 
-// A renewal moves the cards that run out by its month, and no others.
+// A renewal moves the active cards that run out by its month, as many as it was
+// said to, and no others.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -251,6 +252,9 @@ func TestRenewal(t *testing.T) {
 		_, err := w.cards.Issue(ctx, by, m, until)
 		w.must(err)
 	}
+	unopened := w.register(w.works[0], "王五")
+	_, err := w.cards.IssueAs(ctx, by, unopened, soon, card.StatusInactive)
+	w.must(err)
 	d := w.draft(w.works[0])
 	d.Kind, d.Expiring = batch.Renew, soon
 	if n, err := w.batches.Reach(ctx, w.works[0].Path, batch.Renew, soon); n != 1 || err != nil {
@@ -263,7 +267,7 @@ func TestRenewal(t *testing.T) {
 	if got := w.get(id); got.Issued != 1 || got.Expiring != soon {
 		t.Errorf("renewed: %+v", got)
 	}
-	for m, want := range map[int64]card.Month{old: d.ValidUntil, young: later} {
+	for m, want := range map[int64]card.Month{old: d.ValidUntil, young: later, unopened: soon} {
 		if c, err := w.cards.Live(ctx, m); err != nil || c.ValidUntil != want {
 			t.Errorf("member %d: %s, %v, want %s", m, c.ValidUntil, err, want)
 		}

@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -135,30 +134,34 @@ func (s *Store) Below(ctx context.Context, unionID int64) ([]Place, error) {
 	return places(rows, err)
 }
 
-// Undelivered is a union with cards of a batch that are to be handed out.
-type Undelivered struct {
-	UnionID int64
-	Name    string
-	Cards   int64
+// Waiting is how many cards of a batch are to be handed out, and how many have been
+// and are to be activated: what Hand would do.
+type Waiting struct {
+	UnionID           int64 // 0: all of the batch
+	Name              string
+	Deliver, Activate int64
 }
 
-// maxUndelivered bounds the unions shown for handing out.
-const maxUndelivered = 500
+// maxWaiting bounds the unions shown for handing out.
+const maxWaiting = 500
 
-// Undelivered lists the unions of a territory with cards of a batch that are to be
-// handed out, at most 500 of them.
-func (s *Store) Undelivered(ctx context.Context, path string, id int64) ([]Undelivered, error) {
-	rows, err := s.db.Query(ctx, `SELECT u.id, u.name, count(*) FROM cards c JOIN members m ON m.id = c.member_id
-		JOIN unions u ON u.id = m.union_id WHERE c.batch_id = $1 AND c.delivered_at IS NULL AND c.status IN (1, 2, 3, 6)
-		AND starts_with(u.path, $2) GROUP BY u.id, u.name ORDER BY u.id LIMIT $3`, id, path, maxUndelivered)
-	if err != nil {
-		return nil, fmt.Errorf("batch.Undelivered: %w", err)
+// Waiting counts them in a whole batch, and in the unions of a territory that have
+// any, at most 500 of them.
+func (s *Store) Waiting(ctx context.Context, path string, id int64) (all Waiting, unions []Waiting, err error) {
+	const counted = `count(*) FILTER (WHERE c.delivered_at IS NULL), count(*) FILTER (WHERE c.delivered_at IS NOT NULL)`
+	const where = `c.batch_id = $1 AND c.status IN (1, 2, 3, 6) AND (c.delivered_at IS NULL OR c.status = 6)`
+	if err := s.db.QueryRow(ctx, `SELECT `+counted+` FROM cards c WHERE `+where, id).Scan(&all.Deliver, &all.Activate); err != nil {
+		return all, nil, fmt.Errorf("batch.Waiting: %w", err)
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Undelivered])
+	rows, err := s.db.Query(ctx, `SELECT u.id, u.name, `+counted+` FROM cards c JOIN members m ON m.id = c.member_id
+		JOIN unions u ON u.id = m.union_id WHERE `+where+` AND starts_with(u.path, $2) GROUP BY u.id, u.name ORDER BY u.id LIMIT $3`, id, path, maxWaiting)
 	if err != nil {
-		return nil, fmt.Errorf("batch.Undelivered: %w", err)
+		return all, nil, fmt.Errorf("batch.Waiting: %w", err)
 	}
-	return list, nil
+	if unions, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Waiting]); err != nil {
+		return all, nil, fmt.Errorf("batch.Waiting: %w", err)
+	}
+	return all, unions, nil
 }
 
 // NamedUnion is a union that a clerk named.
@@ -167,28 +170,36 @@ type NamedUnion struct {
 	Path, Name string
 }
 
-// UnionNamed finds the one active union of a territory that has a number or exactly
-// a name; ErrNotFound for none and for several.
-func (s *Store) UnionNamed(ctx context.Context, path, text string) (NamedUnion, error) {
-	rows, err := s.db.Query(ctx, `SELECT id, path, name FROM unions WHERE starts_with(path, $1) AND active
-		AND (id::text = $2 OR name = $2) ORDER BY id::text = $2 DESC, id LIMIT 2`, path, text)
+// maxNamed bounds the unions that a clerk chooses among.
+const maxNamed = 8
+
+// UnionsNamed finds the active unions of a territory that a clerk may mean: the one
+// of a number, else those of exactly a name, else those with it in their names, at
+// most 8, shortest name first. More than one, and the clerk has to say which.
+func (s *Store) UnionsNamed(ctx context.Context, path, text string) ([]NamedUnion, error) {
+	if text == "" {
+		return nil, nil
+	}
+	rows, err := s.db.Query(ctx, `SELECT id, path, name FROM (
+			SELECT id, path, name, CASE WHEN id::text = $2 THEN 0 WHEN name = $2 THEN 1 ELSE 2 END AS how FROM unions
+			WHERE starts_with(path, $1) AND active AND (id::text = $2 OR strpos(name, $2) > 0)) AS u
+		WHERE how = 0 OR NOT EXISTS (SELECT FROM unions o WHERE starts_with(o.path, $1) AND o.active AND o.id::text = $2)
+			AND (how = 1 OR NOT EXISTS (SELECT FROM unions o WHERE starts_with(o.path, $1) AND o.active AND o.name = $2))
+		ORDER BY length(name), id LIMIT $3`, path, text, maxNamed)
 	if err != nil {
-		return NamedUnion{}, fmt.Errorf("batch.UnionNamed: %w", err)
+		return nil, fmt.Errorf("batch.UnionsNamed: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[NamedUnion])
 	if err != nil {
-		return NamedUnion{}, fmt.Errorf("batch.UnionNamed: %w", err)
+		return nil, fmt.Errorf("batch.UnionsNamed: %w", err)
 	}
-	if len(found) == 1 || len(found) == 2 && strconv.FormatInt(found[0].ID, 10) == text {
-		return found[0], nil
-	}
-	return NamedUnion{}, ErrNotFound
+	return found, nil
 }
 
 // UnionNames suggests unions of a territory, the highest first, at most 500.
 func (s *Store) UnionNames(ctx context.Context, path string) ([]string, error) {
 	rows, err := s.db.Query(ctx, `SELECT name FROM unions WHERE starts_with(path, $1) AND active
-		ORDER BY length(path) - length(replace(path, '/', '')), id LIMIT $2`, path, maxUndelivered)
+		ORDER BY length(path) - length(replace(path, '/', '')), id LIMIT $2`, path, maxWaiting)
 	if err != nil {
 		return nil, fmt.Errorf("batch.UnionNames: %w", err)
 	}

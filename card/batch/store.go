@@ -119,14 +119,14 @@ func Today(t time.Time) time.Time {
 }
 
 // Reach is how many members a batch of a union would find: those without a live
-// card, or, for a renewal, those whose live card runs out by the end of expiring.
+// card, or, for a renewal, those whose active card runs out by the end of expiring.
 func (s *Store) Reach(ctx context.Context, path string, kind Kind, expiring card.Month) (n int64, err error) {
 	sql := `SELECT count(*) FROM members m JOIN unions u ON u.id = m.union_id
 		WHERE starts_with(u.path, $1) AND m.status <> 2 AND NOT EXISTS (SELECT FROM live_cards l WHERE l.member_id = m.id)`
 	args := []any{path}
 	if kind == Renew {
 		sql = `SELECT count(*) FROM members m JOIN unions u ON u.id = m.union_id JOIN live_cards l ON l.member_id = m.id
-			JOIN cards c ON c.serial = l.card_serial WHERE starts_with(u.path, $1) AND c.valid_until <= $2`
+			JOIN cards c ON c.serial = l.card_serial WHERE starts_with(u.path, $1) AND c.status = 1 AND c.valid_until <= $2`
 		args = append(args, expiring.LastDay())
 	}
 	if err := s.db.QueryRow(ctx, sql, args...).Scan(&n); err != nil {

@@ -21,7 +21,7 @@ func (m *matrix) forgedRosters() []forgery {
 	return []forgery{
 		{name: "hand out cards elsewhere by their numbers", field: "numbers", status: 422, ids: numbers,
 			ask: func(number string) *reply {
-				return manager.post(fmt.Sprintf("/console/batches/%d/hand", own.ids["batch"][0]), "what", "activate", "numbers", number, "hand_reason", "交付")
+				return manager.post(fmt.Sprintf("/console/batches/%d/hand", own.ids["batch"][0]), "what", "activate", "whom", "numbers", "numbers", number, "hand_reason", "交付")
 			}},
 		{name: "find a card elsewhere by its number", field: "number", status: 422, ids: numbers,
 			ask: func(number string) *reply {

@@ -332,7 +332,7 @@ func (m *matrix) forgedCards() []forgery {
 		{name: "plan a batch elsewhere", field: "union", status: 422, ids: nowhere(maps.Clone(unions)), good: idText(below.union), ask: batch},
 		{name: "hand out in a union elsewhere", field: "union", status: 422, ids: map[string]string{"beside": idText(m.all[3].union)},
 			ask: func(union string) *reply {
-				return c.post(fmt.Sprintf("/console/batches/%d/hand", made), "what", "deliver", "union", union, "hand_reason", "交付")
+				return c.post(fmt.Sprintf("/console/batches/%d/hand", made), "what", "deliver", "whom", "union", "union", union, "hand_reason", "交付")
 			}, good: idText(own.union)},
 		{name: "download another batch's print file", field: "file", status: 404, ids: files, good: mine,
 			ask: func(file string) *reply {

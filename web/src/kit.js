@@ -31,8 +31,9 @@ function submitting(event) {
   }
   form.setAttribute("data-sent", "");
   delete form.dataset.dirty;
-  // A download leaves the page where it is, and a lost answer too: free again.
-  setTimeout(() => unsend(form), 15000);
+  // A lost answer leaves the page where it is: free again. A download does always, and
+  // the next one is another: only a double click is held back.
+  setTimeout(() => unsend(form), form.hasAttribute("data-download") ? 1000 : 15000);
 }
 
 function unsend(form) {

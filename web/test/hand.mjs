@@ -150,7 +150,8 @@ async function apply(people) {
 
 async function correct() {
   const page = pages.registrar;
-  const [download] = await Promise.all([page.waitForEvent("download"), link(main(page), "CSV").click()]);
+  await field(page, "交给谁、做什么用").fill("自己改正后再上传");
+  const [download] = await Promise.all([page.waitForEvent("download"), button(page, "CSV").click()]);
   const from = path.join(wish.dir, "问题名册.csv");
   await download.saveAs(from);
   assert.match(download.suggestedFilename(), /问题名册.*\.csv$/);
@@ -181,16 +182,13 @@ async function issue() {
   await shot(page, "batch-new");
   await button(page, "建好批次").click();
   await heading(page, "2026 年秋季新会员").waitFor();
-  await page.getByRole("radio", { name: /^开始/ }).check();
-  await button(page, "办理").scrollIntoViewIfNeeded();
-  await page.locator("form[action$='/move']").getByLabel("理由").fill("名册已导入");
-  await button(page, "办理").click();
-  await confirm(page, "办理", /每位没有卡的会员各发一张卡/);
+  await button(page, "开始发卡").scrollIntoViewIfNeeded();
+  await page.locator("form[action$='/move']").first().getByLabel("理由").fill("名册已导入");
+  await button(page, "开始发卡").click();
+  await confirm(page, "开始发卡", new RegExp(`给 ${figure(total)} 位会员各发一张新卡`));
   const all = main(page).getByText(new RegExp(`已发 ${figure(total)}`));
-  for (const until = Date.now() + 120_000; !(await all.count()); ) {
-    assert.ok(Date.now() < until, "the batch does not end");
-    await page.reload();
-  }
+  await all.waitFor({ timeout: 120_000 }); // the page moves by itself
+  await heading(page, "制卡文件").waitFor(); // and offers what comes next
   await shot(page, "batch-issued");
 }
 
@@ -212,6 +210,11 @@ async function print() {
   assert.equal(new Set(file.map((r) => r.code)).size, total, "a code of its own for every card");
   assert.ok(file.some((r) => r.name === wish.name), "with the names as they are printed");
   assert.deepEqual((await outside("verify", { codes: file.map((r) => r.code) })).problems, { card_inactive: total });
+  // The next one, right after: a form that downloads is soon free again.
+  await page.waitForTimeout(1100);
+  await form.getByLabel("下载什么").selectOption({ index: await csvChoice(form) + 1 });
+  const [second] = await Promise.all([page.waitForEvent("download", { timeout: 10_000 }), form.getByRole("button", { name: "下载" }).click()]);
+  assert.match(second.suggestedFilename(), /^制卡名单-批次\d+-文件\d+\.xlsx$/);
   await shot(page, "batch-printed");
 }
 
@@ -221,11 +224,11 @@ function csvChoice(form) {
 
 async function handOut() {
   const page = pages.cardmanager;
-  await hand(/^交付/, []);
+  await hand(/^交付/, [], "登记交付", new RegExp(`将登记交付：这个批次全部还没有交付的 ${figure(total)} 张卡。`));
   await sees(page, new RegExp(`已交付 ${figure(total)}`));
   // One comes to the office; all others are activated by their phones.
   const one = file.find((r) => r.name !== wish.name);
-  await hand(/^激活/, [one.number]);
+  await hand(/^激活/, [one.number], "激活", /将激活：您填的 1 个卡号（已交付的）。/);
   await sees(page, /已激活 1\b/);
   await shot(page, "batch-handed");
   await within("the activated card is good", async () => {
@@ -235,14 +238,15 @@ async function handOut() {
   assert.deepEqual((await outside("verify", { codes: file.map((r) => r.code) })).problems, { "": 1, card_inactive: total - 1 });
 }
 
-async function hand(what, numbers) {
+async function hand(what, numbers, ok, asked) {
   const page = pages.cardmanager;
   const form = page.locator("form[action$='/hand']");
   await form.getByRole("radio", { name: what }).check();
-  await form.getByLabel("只办这些卡号").fill(numbers.join("\n"));
+  await form.getByRole("radio", { name: numbers.length ? "这些卡号" : /^全部/ }).check();
+  if (numbers.length) await form.getByLabel("卡号", { exact: true }).fill(numbers.join("\n"));
   await form.getByLabel("交给谁、怎么交的").fill("交某厂工会组织委员签收");
   await form.getByRole("button", { name: "登记" }).click();
-  await confirm(page, "登记", /登记了不能撤回/);
+  await confirm(page, ok, asked);
 }
 
 /** within asks until the answer is right: a question put a second after has it. */
