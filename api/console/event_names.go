@@ -51,7 +51,7 @@ func actionNames() map[string]string {
 		"staff.enrol_second_factor": "设置两步验证", "staff.renew_recovery_codes": "更换恢复码", "staff.use_recovery_code": "使用恢复码", "staff.sign_in": "登录",
 		"union.create": "新建工会", "union.seed": "初始化工会组织", "union.rename": "工会改名", "union.merge": "并入别的工会", "union.absorb": "接收并入的工会", "member.enroll": "登记会员", "member.leave": "会员退会",
 		"member.register": "登记会员", "member.rejoin": "重新入会", "member.retire": "会员退休", "member.edit": "修改会员资料",
-		"member.reveal": "查看会员明文资料", "member.export": "导出个人资料", "member.erase": "删除个人资料", "member.search": "查找会员",
+		"member.reveal": "查看会员明文资料", "member.export": "导出个人资料", "member.erase": "删除个人资料", "member.search": "查找会员", "member.taken": "号码已有人登记，未保存",
 		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
 		"roster.upload": "上传名册", "roster.confirm": "确认导入名册", "roster.apply": "导入名册", "roster.discard": "放弃名册", "roster.faults": "下载问题名册",
 		"card.issue": "发会员卡", "card.prepare": "发会员卡（待激活）", "card.issue_many": "批量发卡", "card.prepare_many": "批量发卡（待激活）",

@@ -82,6 +82,10 @@ func (h *Handlers) memberTaken(x *exchange.Exchange, err error) (*takenMember, e
 	if taken.MemberID == 0 {
 		return t, nil
 	}
+	// A phone number out of nowhere must not tell where its owner lives.
+	if t.Phone && !x.Account.Covers(taken.Path) {
+		return t, nil
+	}
 	if x.Account.Covers(taken.Path) {
 		t.URL = memberURL(taken.MemberID)
 		return t, nil

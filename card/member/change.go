@@ -61,7 +61,7 @@ func (s *Store) Edit(ctx context.Context, by card.By, id, version int64, c Chang
 		return event.Record(ctx, tx, by.Actor, "member.edit", fmt.Sprintf("member:%d", id), by.Reason, nil, map[string]any{"fields": fields})
 	})
 	if err != nil {
-		return fmt.Errorf("member.Edit: %w", err)
+		return fmt.Errorf("member.Edit: %w", s.told(ctx, by, fmt.Sprintf("member:%d", id), err))
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func (s *Store) Register(ctx context.Context, by card.By, unionID int64, p perso
 		return record(ctx, tx, by, ActionRegister, id, nil, map[string]any{"union": unionID, "class": class})
 	})
 	if err != nil {
-		return 0, fmt.Errorf("member.Register: %w", err)
+		return 0, fmt.Errorf("member.Register: %w", s.told(ctx, by, fmt.Sprintf("union:%d", unionID), err))
 	}
 	return id, nil
 }
