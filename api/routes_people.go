@@ -242,7 +242,7 @@ func (s *server) peopleRoutes() []route {
 		s.consoleGet("/console/rosters/:id", c.RosterShow, staff.ReadMembers, "rosterrun"),
 		s.consolePost("/console/rosters/:id/apply", c.RosterApply, staff.WriteMembers, "rosterrun"),
 		s.consolePost("/console/rosters/:id/discard", c.RosterDiscard, staff.WriteMembers, "rosterrun"),
-		s.consoleExport("/console/rosters/:id/faults", c.RosterFaults, staff.WriteMembers, "rosterrun"),
+		s.consoleLong("/console/rosters/:id/faults", c.RosterFaults, staff.WriteMembers, "rosterrun"),
 
 		s.consoleGet("/console/silent", c.SilentList, staff.ReadBusiness, ""),
 		s.consoleGet("/console/terminals", c.TerminalList, staff.ReadBusiness, ""),
@@ -261,13 +261,6 @@ func (s *server) peopleRoutes() []route {
 func (s *server) consoleGet(path string, h exchange.Handler, right staff.Right, object string) route {
 	return route{method: http.MethodGet, path: path, handle: h, timeout: pageTime, gate: s.browsing,
 		open: true, people: true, right: right, object: object}
-}
-
-// consoleExport is a file of the console that takes long to make.
-func (s *server) consoleExport(path string, h exchange.Handler, right staff.Right, object string) route {
-	r := s.consoleGet(path, h, right, object)
-	r.timeout = longTime
-	return r
 }
 
 // consolePost is a form of the console.

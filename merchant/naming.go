@@ -65,11 +65,17 @@ func (n *Naming) Names() terms.Names {
 	}
 }
 
-// ClassName is what a class of card is called: 0 is an ordinary member's, the
-// others are named by the province.
+// NamedClasses is how many classes, from 0 on, the province has named.
+const NamedClasses = 2
+
+// ClassName is what a class of card is called: 0 is an ordinary member's, 1 a model
+// worker's, the others wait for the province to name them.
 func ClassName(class int) string {
-	if class == 0 {
+	switch class {
+	case 0:
 		return "普通会员"
+	case 1:
+		return "劳模会员"
 	}
 	return strconv.Itoa(class) + "类会员"
 }

@@ -33,13 +33,20 @@ type takenMember struct {
 	Phone     bool // it is the phone number that is taken, by somebody else
 }
 
-func classChoices() []page.Choice {
+// classChoices are the classes that have a name, and the one that a member has.
+func classChoices(has int) []page.Choice {
 	var out []page.Choice
-	for c := range 8 {
+	for c := range merchant.NamedClasses {
 		out = append(out, page.Choice{Value: strconv.Itoa(c), Label: merchant.ClassName(c)})
+	}
+	if has >= merchant.NamedClasses {
+		out = append(out, page.Choice{Value: strconv.Itoa(has), Label: merchant.ClassName(has)})
 	}
 	return out
 }
+
+// faultWords is what is wrong with a value and what to do, as two sentences.
+func faultWords(f *personal.Fault) string { return f.Message + "。" + f.Fix + "。" }
 
 // memberFault is a refusal of the member store as a form; false for any other error.
 func memberFault(typed url.Values, err error) (*page.Form, bool) {
@@ -49,7 +56,7 @@ func memberFault(typed url.Values, err error) (*page.Form, bool) {
 	switch {
 	case errors.As(err, &invalid):
 		for _, f := range invalid.Faults {
-			form.Errors.Add(f.Field, f.Message+f.Fix)
+			form.Errors.Add(f.Field, faultWords(f))
 		}
 	case errors.As(err, &move):
 		form.Summary = "会员现在是“" + page.StateName(memberBadge(move.From)) + "”，不能这样办理，可能别人刚刚办过。请刷新页面后再看。"
@@ -104,7 +111,7 @@ func (h *Handlers) memberNew(x *exchange.Exchange, form *page.Form, taken *taken
 	if err != nil {
 		return err
 	}
-	return h.Pages.Page(x, "console/member_new", &memberFormPage{Union: u, Form: form, Taken: taken, Classes: classChoices(),
+	return h.Pages.Page(x, "console/member_new", &memberFormPage{Union: u, Form: form, Taken: taken, Classes: classChoices(0),
 		Frame: page.Frame{Title: "登记会员", Active: "members", Crumbs: []page.Crumb{
 			{Title: "会员", URL: "/console/members"}, {Title: u.Name, URL: unionURL(u.ID)}}}})
 }
@@ -183,7 +190,7 @@ func (h *Handlers) memberOf(x *exchange.Exchange) (member.Member, error) {
 }
 
 func (h *Handlers) memberEdit(x *exchange.Exchange, m *member.Member, form *page.Form, taken *takenMember) error {
-	return h.Pages.Page(x, "console/member_edit", &memberFormPage{Member: m, Form: form, Taken: taken, Classes: classChoices(),
+	return h.Pages.Page(x, "console/member_edit", &memberFormPage{Member: m, Form: form, Taken: taken, Classes: classChoices(int(m.Class)),
 		Frame: memberFrame("修改会员资料", m)})
 }
 

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/card"
 	"unioncard/card/member"
 	"unioncard/card/personal"
 	"unioncard/card/union"
@@ -37,8 +40,8 @@ func memberBadge(s member.Status) string {
 }
 
 // memberList is the members of a territory; under, if not nil, is the union that they
-// are narrowed to.
-func memberList(under *union.Union) *ListSpec {
+// are narrowed to. surname: they can be narrowed by it.
+func memberList(under *union.Union, surname bool) *ListSpec {
 	s := &ListSpec{
 		Path: "/console/members", Name: "会员", Sort: "-id", NoExport: true,
 		Columns: []Column{
@@ -49,6 +52,9 @@ func memberList(under *union.Union) *ListSpec {
 			{Name: "status", Label: "状态", Kind: "choice", Choices: memberStates()},
 			{Name: "moving", Label: "转接", Kind: "choice", Choices: []page.Choice{{Value: "1", Label: "有未办的转接"}}},
 		},
+	}
+	if surname {
+		s.Filters = append([]Filter{{Name: "surname", Label: "姓（如“王”）", Kind: "search"}}, s.Filters...)
 	}
 	if under != nil {
 		s.Filters = append([]Filter{{Name: "union", Label: "工会", Kind: "choice",
@@ -92,24 +98,47 @@ func (h *Handlers) memberPage(x *exchange.Exchange, form *page.Form, asked *notF
 			path, under = u.Path, u
 		}
 	}
-	l := ReadList(x, memberList(under))
-	rows, err := h.Members.List(x.Ctx, path, member.ListFilter{Status: memberStatus(l.Value("status")), Moving: l.Value("moving") != ""}, l.Page)
+	own, err := union.Get(x.Ctx, h.DB, x.Account.UnionID)
+	if err != nil {
+		return err
+	}
+	shown := own
+	if under != nil {
+		shown = under
+	}
+	l := ReadList(x, memberList(under, shown.Kind == union.Grassroots || shown.Kind == union.County))
+	rows, err := h.Members.List(x.Ctx, path, member.ListFilter{Status: memberStatus(l.Value("status")), Moving: l.Value("moving") != "",
+		Surname: surnameOf(l)}, l.Page)
 	if err != nil {
 		return err
 	}
 	rows = Finish(l, rows, func(m member.Member, _ string) (any, int64) { return m.ID, m.ID })
 	p := &memberListPage{Frame: page.Frame{Title: "会员", Active: "members"}, List: l, Rows: rows, Form: form,
 		Writes: x.Account.May(staff.WriteMembers), Asked: asked}
-	if p.Writes {
-		own, err := union.Get(x.Ctx, h.DB, x.Account.UnionID)
-		if err != nil {
-			return err
-		}
-		if own.Kind == union.Grassroots {
-			p.Own = own.ID
-		}
+	if p.Writes && own.Kind == union.Grassroots {
+		p.Own = own.ID
 	}
 	return h.Pages.Page(x, "console/member_list", p)
+}
+
+// surnameOf is the surname that a list is narrowed to: as much of what was typed as
+// the list shows of names. No more of it is carried on from page to page.
+func surnameOf(l *List) string {
+	typed := strings.TrimSpace(l.Value("surname"))
+	if typed == "" {
+		return ""
+	}
+	if !strings.ContainsFunc(typed, unicode.IsLetter) {
+		l.Said = append(l.Said, "姓要写文字，未按它筛选。")
+		delete(l.values, "surname")
+		return ""
+	}
+	surname := strings.TrimRight(card.Mask(typed+"某某"), "*") // 欧阳 alone would be masked as 欧*
+	if surname != typed {
+		l.Said = append(l.Said, "名单里只有姓，按“"+surname+"”筛选；查一位会员，请用身份证号或手机号。")
+	}
+	l.values["surname"] = surname
+	return surname
 }
 
 // MemberSearch answers POST /console/members/search: one person by resident ID or
@@ -125,7 +154,14 @@ func (h *Handlers) MemberSearch(x *exchange.Exchange) error {
 	var fault *personal.Fault
 	if errors.As(err, &fault) {
 		x.Status = http.StatusUnprocessableEntity
-		wrong := merchant.FieldErrors{{Field: "q", Message: fault.Message + fault.Fix}}
+		said := faultWords(fault)
+		switch {
+		case text == "":
+			said = "请填写身份证号或手机号。"
+		case !strings.ContainsFunc(text, unicode.IsDigit):
+			said = "只能按身份证号或手机号查，不能按姓名查。"
+		}
+		wrong := merchant.FieldErrors{{Field: "q", Message: said}}
 		return h.memberPage(x, &page.Form{Values: form.Values, Errors: wrong}, nil)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
@@ -27,6 +28,7 @@ type memberPage struct {
 	Plain *personal.Person
 	// What the account may do.
 	Writes, Reveals, MakesCards bool
+	own                         int64 // the account's union
 }
 
 // CardState is a card's state for its badge.
@@ -50,14 +52,26 @@ func (p *memberPage) Left() bool { return p.M.Status == member.StatusLeft }
 // In reports whether the member is in the union and at work.
 func (p *memberPage) In() bool { return p.M.Status == member.StatusIn }
 
+// Own reports whether the account answers for the member's union alone: then there is
+// no other union that it could send the member to.
+func (p *memberPage) Own() bool { return p.own == p.M.UnionID }
+
+// RetireSays and LeaveSays are what an action will do to the card.
+func (p *memberPage) RetireSays() string {
+	return either(p.NoCard(), "没有会员卡，以后照样可以发卡。", "会员卡照旧。")
+}
+
+// LeaveSays is RetireSays for leaving.
+func (p *memberPage) LeaveSays() string {
+	return either(p.NoCard(), "没有会员卡要注销。", "会员卡立即注销，不能恢复；以后重新入会要发新卡。")
+}
+
 // NoCard reports whether there is no card that is in use or may be.
-func (p *memberPage) NoCard() bool {
-	for _, c := range p.Cards {
-		if c.Status.Live() {
-			return false
-		}
-	}
-	return true
+func (p *memberPage) NoCard() bool { return !anyLive(p.Cards) }
+
+// anyLive reports whether one of a member's cards is in use or may be.
+func anyLive(cards []card.Held) bool {
+	return slices.ContainsFunc(cards, func(c card.Held) bool { return c.Status.Live() })
 }
 
 // cardsShown bounds the cards and transfers on a member's page.
@@ -73,7 +87,7 @@ func (h *Handlers) MemberShow(x *exchange.Exchange) error {
 }
 
 func (h *Handlers) showMember(x *exchange.Exchange, m member.Member, form *page.Form, plain *personal.Person) (err error) {
-	p := &memberPage{M: m, State: memberBadge(m.Status), Class: merchant.ClassName(int(m.Class)), Form: form, Plain: plain,
+	p := &memberPage{M: m, State: memberBadge(m.Status), Class: merchant.ClassName(int(m.Class)), Form: form, Plain: plain, own: x.Account.UnionID,
 		Frame:  page.Frame{Title: m.Name, Active: "members", Crumbs: []page.Crumb{{Title: "会员", URL: "/console/members"}}},
 		Writes: x.Account.May(staff.WriteMembers), Reveals: x.Account.May(staff.RevealMembers), MakesCards: x.Account.May(staff.WriteCards)}
 	newest := keyset.Page{Sort: "id", Desc: true, Limit: cardsShown}
@@ -163,7 +177,7 @@ func (h *Handlers) MemberMove(x *exchange.Exchange) error {
 	by := byCards(x, reasonAs(form, action+"_reason", &wrong))
 	said := ""
 	if err = wrong.Err(); err == nil {
-		said, err = h.memberMove(x, by, m.ID, action)
+		said, err = h.memberMove(x, by, &m, action)
 	}
 	if refused, ok := memberFault(form.Values, err); ok {
 		x.Status = http.StatusUnprocessableEntity
@@ -183,14 +197,25 @@ func (h *Handlers) MemberMove(x *exchange.Exchange) error {
 	return x.Redirect(memberURL(m.ID))
 }
 
-func (h *Handlers) memberMove(x *exchange.Exchange, by card.By, id int64, action string) (string, error) {
+// memberMove does it, and says what has become of the card.
+func (h *Handlers) memberMove(x *exchange.Exchange, by card.By, m *member.Member, action string) (string, error) {
+	id := m.ID
+	cards, err := h.Cards.List(x.Ctx, x.Account.Path, card.ListFilter{Member: id}, keyset.Page{Sort: "id", Desc: true, Limit: cardsShown})
+	if err != nil {
+		return "", err
+	}
+	had := anyLive(cards)
 	switch action {
 	case "leave":
-		return "已办理退会，会员卡已注销。", h.Members.Leave(x.Ctx, by, id)
+		return either(had, "已办理退会，会员卡已注销。", "已办理退会。"), h.Members.Leave(x.Ctx, by, id)
 	case "retire":
-		return "已登记退休，会员卡照常使用。", h.Members.Retire(x.Ctx, by, id)
+		return either(had, "已登记退休，会员卡照旧。", "已登记退休。"), h.Members.Retire(x.Ctx, by, id)
 	case "rejoin":
-		return "已重新入会，可以发新卡了。", h.Members.Rejoin(x.Ctx, by, id, 0)
+		said := either(had, "已改回在职，会员卡照旧。", "已改回在职。")
+		if m.Status == member.StatusLeft {
+			said = "已重新入会，可以发新卡了。"
+		}
+		return said, h.Members.Rejoin(x.Ctx, by, id, 0)
 	case "erase":
 		if !x.Account.May(staff.RevealMembers) {
 			return "", exchange.ErrForbidden

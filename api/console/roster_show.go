@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +39,7 @@ type rosterShowPage struct {
 	Rows     []rosterRow
 	Next     string
 	FileRows int
+	Swapped  bool // two columns stand in each other's place in most rows
 }
 
 // rosterLine is one outcome with how many rows have it.
@@ -79,10 +81,13 @@ func outcomeWords(done bool) []rosterLine {
 	}
 }
 
+// rosterReason is why rosters are applied, mostly.
+const rosterReason = "按名册登记会员"
+
 // RosterShow answers GET /console/rosters/:id: how far the check is, what it found,
 // what came of it.
 func (h *Handlers) RosterShow(x *exchange.Exchange) error {
-	return h.rosterShow(x, page.NewForm("reason", "按名册登记会员"))
+	return h.rosterShow(x, page.NewForm("reason", rosterReason))
 }
 
 func (h *Handlers) rosterShow(x *exchange.Exchange, form *page.Form) error {
@@ -140,6 +145,9 @@ func (h *Handlers) rosterFound(x *exchange.Exchange, p *rosterShowPage) error {
 		if p.Faults, err = h.Rosters.FaultCounts(x.Ctx, p.Run.ID); err != nil {
 			return err
 		}
+		p.Swapped = slices.ContainsFunc(p.Faults, func(f roster.FaultCount) bool {
+			return f.Code == roster.CodeSwapped && 2*f.Rows > p.Run.Rows()
+		})
 	}
 	if done && p.Shown != roster.Faulty || p.Shown == 0 {
 		return nil
@@ -238,19 +246,30 @@ func (h *Handlers) RosterDiscard(x *exchange.Exchange) error {
 	return x.Redirect("/console/rosters")
 }
 
-// RosterFaults answers GET /console/rosters/:id/faults: the faulty rows, as a file to
-// be corrected.
+// RosterFaults answers POST /console/rosters/:id/faults: the faulty rows, as a file to
+// be corrected, with resident IDs in full; for a reason, as print files are.
 func (h *Handlers) RosterFaults(x *exchange.Exchange) error {
+	form, err := x.Form()
+	if err != nil {
+		return err
+	}
 	id, err := x.ID64("id")
 	if err != nil {
 		return err
 	}
+	var wrong merchant.FieldErrors
+	reason := reasonAs(form, "faults_reason", &wrong)
+	if len(wrong) > 0 {
+		x.Status = http.StatusUnprocessableEntity
+		form.Set("reason", rosterReason) // of the other form on the page
+		return h.rosterShow(x, &page.Form{Values: form.Values, Errors: wrong})
+	}
 	format := "xlsx"
-	if x.Query("format") == "csv" {
+	if form.Get("format") == "csv" {
 		format = "csv"
 	}
 	var out bytes.Buffer
-	if err := h.Rosters.FaultFile(x.Ctx, x.Account, id, format, &out); err != nil {
+	if err := h.Rosters.FaultFile(x.Ctx, x.Account, id, reason, format, &out); err != nil {
 		return err
 	}
 	return sendSheet(x, format, fmt.Sprintf("问题名册-%d", id), "roster-faults", out.Bytes())

@@ -177,6 +177,9 @@ func (h *Handlers) transferMove(x *exchange.Exchange, decides bool, do func(form
 		return err
 	}
 	var wrong merchant.FieldErrors
+	if decides && form.Text("answer") == "agree" && form.Text("reason") == "" { // who agrees need not say why
+		form.Set("reason", "同意转接")
+	}
 	reason := reasonIn(form, &wrong)
 	said := ""
 	if err = wrong.Err(); err == nil {
@@ -224,7 +227,7 @@ func (h *Handlers) TransferCreate(x *exchange.Exchange) error {
 	var fault *personal.Fault
 	switch {
 	case errors.As(err, &fault):
-		err = merchant.FieldErrors{{Field: "resident_id", Message: fault.Message + fault.Fix}}
+		err = merchant.FieldErrors{{Field: "resident_id", Message: faultWords(fault)}}
 	case err == nil && found.By != personal.FieldResidentID:
 		err = merchant.FieldErrors{{Field: "resident_id", Message: "请填写 18 位身份证号。"}}
 	case err == nil && found.Member.ID == 0:

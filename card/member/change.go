@@ -262,7 +262,7 @@ func (s *Store) Rejoin(ctx context.Context, by card.By, id, unionID int64) error
 		if was == StatusLeft {
 			joined = s.today()
 		}
-		_, err = tx.Exec(ctx, `UPDATE members SET status = $2, union_id = $3, joined_on = $4, left_on = NULL, version = version + 1
+		_, err = tx.Exec(ctx, `UPDATE members SET status = $2, union_id = $3, joined_on = $4, left_on = NULL, retired_on = NULL, version = version + 1
 			WHERE id = $1`, id, next, unionID, date(joined))
 		if err != nil {
 			return err
@@ -292,7 +292,7 @@ func (s *Store) Retire(ctx context.Context, by card.By, id int64) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE members SET status = $2, version = version + 1 WHERE id = $1`, id, next); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE members SET status = $2, retired_on = $3, version = version + 1 WHERE id = $1`, id, next, s.today()); err != nil {
 			return err
 		}
 		return record(ctx, tx, by, ActionRetire, id, state(m.Status, m.UnionID), state(next, m.UnionID))

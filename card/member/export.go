@@ -35,6 +35,7 @@ type Document struct {
 	Class      uint8              `json:"class"`
 	Status     string             `json:"status"`
 	JoinedOn   string             `json:"joined_on,omitempty"`
+	RetiredOn  string             `json:"retired_on,omitempty"`
 	LeftOn     string             `json:"left_on,omitempty"`
 	ErasedAt   *time.Time         `json:"erased_at,omitempty"`
 	Cards      []ExportedCard     `json:"cards"`
@@ -76,7 +77,7 @@ func (s *Store) Export(ctx context.Context, by card.By, id int64) (Document, err
 			return err
 		}
 		d = Document{Generated: s.clock().UTC(), MemberID: id, Name: m.Name, Union: m.Union, Class: m.Class, Status: m.Status.String(),
-			JoinedOn: day(m.JoinedOn), LeftOn: day(m.LeftOn), Other: map[string]any{}}
+			JoinedOn: day(m.JoinedOn), RetiredOn: day(m.RetiredOn), LeftOn: day(m.LeftOn), Other: map[string]any{}}
 		if !m.ErasedAt.IsZero() {
 			d.ErasedAt = &m.ErasedAt
 		}

@@ -14,20 +14,21 @@ type ListFilter struct {
 	UnionID int64  // of that union alone, none below it
 	Status  Status // StatusNone: all
 	Moving  bool   // only those with an open transfer
+	Surname string // only those whose masked name begins so; read row by row: for a county at most
 }
 
 // List is one page of the members at or below the union of a path, ordered by
 // "id" (the latest registered have the largest).
 func (s *Store) List(ctx context.Context, path string, f ListFilter, page keyset.Page) ([]Member, error) {
 	page.Sort = "id"
-	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, int16(f.Status))
+	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, int16(f.Status), f.Surname)
 	// The few that move are found by their transfers, not by reading all members.
 	moving := "true"
 	if f.Moving {
 		moving = `m.id IN (SELECT t.member_id FROM member_transfers t WHERE t.state = 'requested')`
 	}
 	rows, err := s.db.Query(ctx, memberSQL+`WHERE u.path LIKE $1 || '%' AND ($2::bigint = 0 OR m.union_id = $2)
-		AND ($3::smallint = 0 OR m.status = $3)
+		AND ($3::smallint = 0 OR m.status = $3) AND starts_with(m.name_masked, $4::text)
 		AND `+moving+` AND `+where+order, args...)
 	if err != nil {
 		return nil, fmt.Errorf("member.List: %w", err)

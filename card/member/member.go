@@ -60,6 +60,7 @@ type Member struct {
 	Class       uint8
 	Status      Status
 	JoinedOn    time.Time // date at midnight UTC, zero if unknown
+	RetiredOn   time.Time // zero unless retired, or of before it was kept
 	LeftOn      time.Time // zero unless left
 	ErasedAt    time.Time // zero unless erased
 	CreatedAt   time.Time

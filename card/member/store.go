@@ -48,7 +48,7 @@ func (s *Store) today() time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
-const memberSQL = `SELECT m.id, m.union_id, u.name, u.path, m.name_masked, m.class, m.status, m.joined_on, m.left_on, m.erased_at,
+const memberSQL = `SELECT m.id, m.union_id, u.name, u.path, m.name_masked, m.class, m.status, m.joined_on, m.retired_on, m.left_on, m.erased_at,
 	m.created_at, m.version, coalesce((SELECT t.id FROM member_transfers t WHERE t.member_id = m.id AND t.state = 'requested'), 0),
 	m.id_hash, m.phone_hash, m.id_sealed, m.phone_sealed, m.name_sealed, coalesce(m.data_key, 0), coalesce(m.index_key, 0)
 	FROM members m JOIN unions u ON u.id = m.union_id `
@@ -60,11 +60,11 @@ type stored struct {
 }
 
 func scan(row pgx.CollectableRow) (m stored, err error) {
-	var joined, left, erased *time.Time
-	err = row.Scan(&m.ID, &m.UnionID, &m.Union, &m.Path, &m.Name, &m.Class, &m.Status, &joined, &left, &erased,
+	var joined, retired, left, erased *time.Time
+	err = row.Scan(&m.ID, &m.UnionID, &m.Union, &m.Path, &m.Name, &m.Class, &m.Status, &joined, &retired, &left, &erased,
 		&m.CreatedAt, &m.Version, &m.Transfer, &m.sealed.IDHash, &m.sealed.PhoneHash,
 		&m.sealed.ID, &m.sealed.Phone, &m.sealed.Name, &m.sealed.Key, &m.sealed.IndexKey)
-	for to, from := range map[*time.Time]*time.Time{&m.JoinedOn: joined, &m.LeftOn: left, &m.ErasedAt: erased} {
+	for to, from := range map[*time.Time]*time.Time{&m.JoinedOn: joined, &m.RetiredOn: retired, &m.LeftOn: left, &m.ErasedAt: erased} {
 		if from != nil {
 			*to = *from
 		}

@@ -67,6 +67,9 @@ func (s *Store) applyTx(ctx context.Context, tx pgx.Tx, h *held, by card.By) err
 	if err := s.insert(ctx, tx, h.ID); err != nil {
 		return err
 	}
+	if err := s.settled(ctx, tx, h.ID); err != nil {
+		return err
+	}
 	if err := run(ctx, tx, h.ID, s.changes(by)); err != nil {
 		return err
 	}
@@ -220,6 +223,42 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, id int64) error {
 	return nil
 }
 
+// settled finds, among the rows that others were quicker with, those that ask for
+// nothing any more: the member is registered in the row's union with the same data by
+// now, as when two rosters of the same people were checked before either was applied.
+func (s *Store) settled(ctx context.Context, tx pgx.Tx, id int64) error {
+	rows, err := tx.Query(ctx, `SELECT r.row_no, r.id_hash, r.phone_hash, r.id_sealed, r.phone_sealed, r.name_sealed, r.data_key, r.index_key,
+			m.id_hash, m.phone_hash, m.id_sealed, m.phone_sealed, m.name_sealed, m.data_key, m.index_key
+		FROM roster_rows r JOIN members m ON m.id_hash = r.id_hash
+		WHERE r.run_id = $1 AND r.outcome = 9 AND r.faults->0->>'c' = $2 AND m.union_id = r.union_id AND m.status IN (1, 3)
+			AND (r.phone_hash IS NULL OR r.phone_hash = m.phone_hash) AND (r.joined_on IS NULL OR r.joined_on = m.joined_on)`, id, codeStale)
+	if err != nil {
+		return fmt.Errorf("settled: %w", err)
+	}
+	var same []int32
+	var row int32
+	var asked, is personal.Sealed
+	_, err = pgx.ForEachRow(rows, []any{&row, &asked.IDHash, &asked.PhoneHash, &asked.ID, &asked.Phone, &asked.Name, &asked.Key, &asked.IndexKey,
+		&is.IDHash, &is.PhoneHash, &is.ID, &is.Phone, &is.Name, &is.Key, &is.IndexKey}, func() error {
+		a, err := s.vault.Reveal(asked)
+		if err != nil {
+			return err
+		}
+		b, err := s.vault.Reveal(is)
+		if err == nil && a.Name == b.Name {
+			same = append(same, row)
+		}
+		return err
+	})
+	if err == nil && len(same) > 0 {
+		_, err = tx.Exec(ctx, `UPDATE roster_rows SET outcome = 3, faults = NULL WHERE run_id = $1 AND row_no = ANY($2)`, id, same)
+	}
+	if err != nil {
+		return fmt.Errorf("settled: %w", err)
+	}
+	return nil
+}
+
 // changes records and makes what comes of members that are there already.
 func (s *Store) changes(by card.By) []step {
 	const events = `INSERT INTO events (actor, action, object_kind, object_id, reason, before, after) SELECT $2, `
@@ -240,6 +279,7 @@ func (s *Store) changes(by card.By) []step {
 		{"change members", `UPDATE members m SET union_id = r.union_id, name_masked = r.name_masked, id_hash = r.id_hash, phone_hash = r.phone_hash,
 				id_sealed = r.id_sealed, phone_sealed = r.phone_sealed, name_sealed = r.name_sealed, data_key = r.data_key, index_key = r.index_key,
 				status = CASE r.outcome WHEN 6 THEN 1 ELSE m.status END, left_on = CASE r.outcome WHEN 6 THEN NULL ELSE m.left_on END,
+				retired_on = CASE r.outcome WHEN 6 THEN NULL ELSE m.retired_on END,
 				joined_on = CASE r.outcome WHEN 6 THEN $2 ELSE coalesce(r.joined_on, m.joined_on) END, version = m.version + 1
 			FROM roster_rows r WHERE r.run_id = $1 AND r.outcome IN (2, 4, 6) AND m.id = r.member_id`, []any{s.today()}},
 	}

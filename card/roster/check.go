@@ -178,6 +178,12 @@ func (s *Store) columns(run int64, e *entry) ([]any, error) {
 	return out, nil
 }
 
+// The faults that sameInFile finds.
+const (
+	codeTwice      = "twice"
+	codePhoneTwice = "phone_twice"
+)
+
 // sameInFile marks all but the first of several rows with one value of a column.
 const sameInFile = `WITH d AS (SELECT row_no, first_value(row_no) OVER (PARTITION BY %s ORDER BY row_no) AS first
 		FROM roster_rows WHERE run_id = $1 AND outcome <> 9 AND %[1]s IS NOT NULL)
@@ -195,8 +201,8 @@ func (s *Store) finishCheck(ctx context.Context, h *held) error {
 			return err
 		}
 		for _, same := range []struct{ column, code, heading, message, fix string }{
-			{"id_hash", "twice", ColumnID, "与第 %s 行是同一个人", "一个人只留一行，留对的那一行"},
-			{"phone_hash", "phone_twice", ColumnPhone, "手机号与第 %s 行相同", "一个手机号只能是一个人的，请核对；没有手机的可以不填"},
+			{"id_hash", codeTwice, ColumnID, "与第 %s 行是同一个人", "一个人只留一行，留对的那一行"},
+			{"phone_hash", codePhoneTwice, ColumnPhone, "手机号与第 %s 行相同", "一个手机号只能是一个人的，请核对；没有手机的可以不填"},
 		} {
 			if _, err := tx.Exec(ctx, fmt.Sprintf(sameInFile, same.column), h.ID, same.code, same.heading, same.message, same.fix); err != nil {
 				return fmt.Errorf("same in file: %w", err)

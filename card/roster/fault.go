@@ -49,6 +49,19 @@ func ofRow(f sheet.Fault) Fault {
 	return Fault{"row_long", "", "这一行有一格的内容太长", "请核对是不是把几行内容填到了一格里"}
 }
 
+// faultTotal: a sum below the persons. That is all that is wrong with the row.
+func faultTotal() Fault {
+	return Fault{"total_row", "", "像是合计行，不是一名会员", "请删去这一行"}
+}
+
+// CodeSwapped is the fault of a row whose resident ID stands in the phone's column and
+// the other way round: mostly all rows of a file have it.
+const CodeSwapped = "swapped"
+
+func faultSwapped() Fault {
+	return Fault{CodeSwapped, ColumnID, "身份证号和手机号两列可能填反了", "请对调这两列（或它们的表头），再上传"}
+}
+
 func faultFormula(column string) Fault {
 	return Fault{"formula", column, column + "是公式，不是填好的内容", "请选中这一列复制，再“选择性粘贴”为“数值”"}
 }
@@ -94,8 +107,11 @@ func faultMoving() Fault {
 	return Fault{"moving", "", "这个人的转接正在办理", "请到“转接”里看进度，不用再报"}
 }
 
+// codeStale is the fault of a row that others were quicker with.
+const codeStale = "stale"
+
 func faultStale() Fault {
-	return Fault{"stale", "", "检查之后，这个人的登记有了变化，没有导入", "请下载问题名册，重新上传检查"}
+	return Fault{codeStale, "", "检查之后，这个人的登记有了变化，没有导入", "请下载问题名册，重新上传检查"}
 }
 
 func faultUnionGone() Fault {

@@ -35,7 +35,7 @@ func TestNumberNotTold(t *testing.T) {
 	hidden := func(when string) {
 		t.Helper()
 		var file bytes.Buffer
-		w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, "csv", &file))
+		w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, "改正后再传", "csv", &file))
 		for n := 1; n <= 4; n++ {
 			if strings.Contains(file.String(), sample.Person(1, n).Phone) {
 				t.Errorf("%s: the fault file tells the number of member %d", when, n)

@@ -206,7 +206,7 @@ func TestSample(t *testing.T) {
 func (w *world) corrected(r *roster.Run, format string, planted []sample.Planted) {
 	w.Helper()
 	var file bytes.Buffer
-	w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, format, &file))
+	w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, "改正后再传", format, &file))
 	in, err := sheet.Open(bytes.NewReader(file.Bytes()), int64(file.Len()), sheet.DefaultLimits())
 	w.must(err)
 	head, err := in.Next()
@@ -348,7 +348,7 @@ func TestStale(t *testing.T) {
 		t.Error(diff)
 	}
 	var file bytes.Buffer // of rows whose cells were not kept
-	w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, "csv", &file))
+	w.must(w.store.FaultFile(w.ctx, w.clerk, r.ID, "改正后再传", "csv", &file))
 	if p := sample.Person(1, 3); !strings.Contains(file.String(), p.Name+`,"=""`+p.ResidentID) {
 		t.Errorf("the fault file is %s", file.String())
 	}

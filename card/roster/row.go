@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,14 @@ func (r *rules) read(row *sheet.Row) entry {
 	if row.Fault != sheet.NoFault {
 		e.fault(ofRow(row.Fault))
 	}
+	e.raw, e.keepRaw = make([]string, len(row.Cells)), r.keepRaw
+	for i, c := range row.Cells {
+		e.raw[i] = c.Text
+	}
+	if r.total(row) {
+		e.fault(faultTotal())
+		return e
+	}
 	if c, ok := r.text(&e, row, ColumnName); ok {
 		name, err := personal.ParseName(c.Text)
 		if f, bad := ofPerson(err); bad {
@@ -53,13 +62,10 @@ func (r *rules) read(row *sheet.Row) entry {
 		}
 		e.person.Name, e.named = name, name
 	}
-	r.residentID(&e, row)
-	if c, ok := r.text(&e, row, ColumnPhone); ok && c.Text != "" {
-		phone, err := personal.ParsePhone(c.Text)
-		if f, bad := ofPerson(err); bad {
-			e.fault(f)
-		}
-		e.person.Phone = phone
+	if r.swapped(row) {
+		e.fault(faultSwapped())
+	} else {
+		r.numbers(&e, row)
 	}
 	if c, ok := r.text(&e, row, ColumnUnion); ok {
 		union, f := r.unions.find(c.Text)
@@ -69,11 +75,40 @@ func (r *rules) read(row *sheet.Row) entry {
 		e.union = union
 	}
 	r.joined(&e, row)
-	e.raw, e.keepRaw = make([]string, len(row.Cells)), r.keepRaw
-	for i, c := range row.Cells {
-		e.raw[i] = c.Text
-	}
 	return e
+}
+
+// shortestID is as long as an ID of the first generation: what is shorter is no ID
+// that somebody mistyped, but perhaps a number of persons.
+const shortestID = 15
+
+// total reports whether a row is a sum: nobody's resident ID stands in it, and one of
+// its cells begins as sums do.
+func (r *rules) total(row *sheet.Row) bool {
+	sum := slices.ContainsFunc(row.Cells, func(c sheet.Cell) bool {
+		text := strings.Join(strings.Fields(c.Text), "") // 合　计
+		return slices.ContainsFunc([]string{"合计", "总计", "小计", "共计", "总人数"}, func(word string) bool { return strings.HasPrefix(text, word) })
+	})
+	return sum && len(r.layout.cell(row, ColumnID).Text) < shortestID
+}
+
+// swapped reports whether resident ID and phone number stand in each other's column.
+func (r *rules) swapped(row *sheet.Row) bool {
+	_, notPhone := personal.ParsePhone(r.layout.cell(row, ColumnID).Text)
+	_, notID := personal.CheckResidentID(r.layout.cell(row, ColumnPhone).Text)
+	return notPhone == nil && notID == nil
+}
+
+// numbers holds resident ID and phone number to their rules.
+func (r *rules) numbers(e *entry, row *sheet.Row) {
+	r.residentID(e, row)
+	if c, ok := r.text(e, row, ColumnPhone); ok && c.Text != "" {
+		phone, err := personal.ParsePhone(c.Text)
+		if f, bad := ofPerson(err); bad {
+			e.fault(f)
+		}
+		e.person.Phone = phone
+	}
 }
 
 // text is a cell that somebody filled in; a formula or an error value is a fault.

@@ -81,8 +81,8 @@ const FaultFileRows = 100_000
 
 // FaultFile writes a run's faulty rows, with what is wrong and what to do, as a file
 // to be corrected and uploaded again: "xlsx" or "csv". It holds what the clerk
-// uploaded, in full, so the event says who took it. ErrState if the rows are gone.
-func (s *Store) FaultFile(ctx context.Context, a *staff.Account, id int64, format string, to io.Writer) error {
+// uploaded, in full, so the event says who took it and why. ErrState if the rows are gone.
+func (s *Store) FaultFile(ctx context.Context, a *staff.Account, id int64, reason, format string, to io.Writer) error {
 	r, err := s.Get(ctx, id)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *Store) FaultFile(ctx context.Context, a *staff.Account, id int64, forma
 		return ErrState
 	}
 	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
-		return event.Record(ctx, tx, a.Actor(), "roster.faults", r.Object(), "下载问题名册", nil, map[string]any{"faulty": r.Faulty, "format": format})
+		return event.Record(ctx, tx, a.Actor(), "roster.faults", r.Object(), reason, nil, map[string]any{"faulty": r.Faulty, "format": format})
 	})
 	if err == nil {
 		err = s.writeFaults(ctx, r, format, to)
@@ -234,7 +234,14 @@ func (s *Store) FaultCounts(ctx context.Context, id int64) ([]FaultCount, error)
 		return nil, fmt.Errorf("roster.FaultCounts: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c FaultCount, err error) {
-		return c, row.Scan(&c.Code, &c.Column, &c.Message, &c.Fix, &c.Rows)
+		err = row.Scan(&c.Code, &c.Column, &c.Message, &c.Fix, &c.Rows)
+		switch c.Code { // what is said of one row names the row that it is like
+		case codeTwice:
+			c.Message = "与前面某一行是同一个人"
+		case codePhoneTwice:
+			c.Message = "手机号与前面某一行相同"
+		}
+		return c, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("roster.FaultCounts: %w", err)

@@ -111,7 +111,7 @@ func TestPrune(t *testing.T) {
 	if r := w.get(checked.ID); r.State != roster.Expired || !r.Purged {
 		t.Errorf("the checked one is %s", r.State)
 	}
-	if err := w.store.FaultFile(w.ctx, w.clerk, applied.ID, "csv", io.Discard); !errors.Is(err, roster.ErrState) {
+	if err := w.store.FaultFile(w.ctx, w.clerk, applied.ID, "改正后再传", "csv", io.Discard); !errors.Is(err, roster.ErrState) {
 		t.Errorf("the fault file of what is gone: %v", err)
 	}
 }

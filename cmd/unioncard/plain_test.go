@@ -178,7 +178,7 @@ func (b *bureau) roster(county *clerk, here int64) []personal.Person {
 		soon(b, time.Now(), 30*time.Second, what, func() bool { return strings.Contains(county.get(at).body, what) })
 	}
 	said("检查完了")
-	county.get(at + "/faults?format=csv")
+	county.want("faults", county.post(at+"/faults", "format", "csv", "faults_reason", "自己改正"), http.StatusOK)
 	county.want("apply", county.post(at+"/apply", "reason", "首次登记"), http.StatusSeeOther)
 	said("去发卡批次")
 	var out []personal.Person

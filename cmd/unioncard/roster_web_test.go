@@ -52,22 +52,24 @@ func TestRosterPages(t *testing.T) {
 	hand.want("rows by outcome", hand.get(at+"?show=1&after=100"), http.StatusOK, "逐行查看：新登记", "4101")
 	hand.want("nonsense", hand.get(at+"?show=x&after=-1"), http.StatusOK, "逐行查看：有问题")
 	for _, format := range []string{"xlsx", "csv"} {
-		if f := hand.get(at + "/faults?format=" + format); f.status != http.StatusOK || len(f.body) < 500 || !strings.Contains(f.header.Get("Content-Disposition"), "attachment") {
+		if f := hand.post(at+"/faults", "format", format, "faults_reason", "自己改正"); f.status != http.StatusOK || len(f.body) < 500 || !strings.Contains(f.header.Get("Content-Disposition"), "attachment") {
 			t.Errorf("%s: %d, %d bytes", format, f.status, len(f.body))
 		}
 	}
 
-	// Who may not: nobody learns of another's roster, and a reader changes nothing.
-	for _, path := range []string{"", "/faults"} {
-		other.want("another's "+path, other.get(at+path), http.StatusNotFound)
+	hand.want("faults for no reason", hand.post(at+"/faults", "format", "csv"), http.StatusUnprocessableEntity, "请写明理由", "按名册登记会员")
+	if n := b.number(`SELECT count(*) FROM events WHERE action = 'roster.faults' AND reason = '自己改正'`); n != 2 {
+		t.Errorf("%d downloads are logged with their reason", n)
 	}
-	for _, path := range []string{"/apply", "/discard"} {
+
+	// Who may not: nobody learns of another's roster, and a reader changes nothing.
+	other.want("another's", other.get(at), http.StatusNotFound)
+	for _, path := range []string{"/apply", "/discard", "/faults"} {
 		other.want("another's "+path, other.post(at+path, "reason", "x"), http.StatusNotFound)
 		reader.want("a reader's "+path, reader.post(at+path, "reason", "x"), http.StatusForbidden)
 	}
 	reader.want("a reader's", reader.get(at), http.StatusOK, "由会籍管理员确认导入")
 	reader.want("a reader's upload", send(reader, []byte("x")), http.StatusForbidden)
-	reader.want("a reader's faults", reader.get(at+"/faults"), http.StatusForbidden)
 	for _, id := range []string{fmt.Sprint(beside), fmt.Sprint(b.unions[410105]), "999999999", "-1", "9223372036854775808", "1 OR 1=1", ""} {
 		hand.want("a forged union "+id, send(hand, []byte("姓名,身份证号\n"), "union_id", id), http.StatusUnprocessableEntity, "请选择本单位或下级工会")
 	}
