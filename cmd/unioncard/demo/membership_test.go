@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +110,18 @@ func TestMembership(t *testing.T) {
 	must(pool.QueryRow(ctx, `SELECT sum(issued), sum(delivered), sum(activated) FROM batch_progress`).Scan(&issued, &delivered, &activated))
 	if issued != newMembers || delivered != newMembers*2/3 || activated != newMembers/3 {
 		t.Errorf("%d cards issued, %d delivered, %d activated", issued, delivered, activated)
+	}
+}
+
+// TestSampleRosterLeavesTheWorkersNumber: no roster that the documentation makes, with
+// whatever seed, names a number of the demonstration's known members.
+func TestSampleRosterLeavesTheWorkersNumber(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{1, 2, 7, RosterSeed} {
+		for n := range 20_000 {
+			if p := sample.Person(seed, n); strings.HasPrefix(p.Phone, WorkerPhone[:6]) {
+				t.Fatalf("seed %d, person %d: %s", seed, n, p.Phone)
+			}
+		}
 	}
 }
