@@ -15,6 +15,8 @@ type Dump struct {
 	Belongs   map[int64][]int64
 	Floors    map[int64]DumpTerms
 	Counts    Counts
+	// Categories are the names by code.
+	Categories map[string]string
 }
 
 // DumpOutlet is an outlet with its coverage.
@@ -56,7 +58,7 @@ func DumpOf(s *Snapshot) Dump {
 	d := Dump{
 		Merchants: map[int64]Merchant{}, Outlets: map[int64]DumpOutlet{}, Terminals: map[int64]Terminal{},
 		Clients: map[string]int64{}, Contracts: map[int64]DumpContract{}, Belongs: map[int64][]int64{},
-		Floors: map[int64]DumpTerms{}, Counts: s.Counts(),
+		Floors: map[int64]DumpTerms{}, Counts: s.Counts(), Categories: s.categories,
 	}
 	s.merchants.each(func(id int64, m *Merchant) { d.Merchants[id] = *m })
 	s.terminals.each(func(id int64, t *Terminal) { d.Terminals[id] = *t })

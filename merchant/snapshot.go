@@ -18,6 +18,8 @@ type Snapshot struct {
 	floors map[int64]*Floor
 	// broken counts the versions of Terms and floors that do not compile.
 	broken int
+	// categories are the names of all item categories by code, the retired ones too.
+	categories map[string]string
 }
 
 // newSnapshot returns a snapshot that holds nothing.
@@ -54,6 +56,14 @@ func (s *Snapshot) Contract(id int64) *Contract { c, _ := s.contracts.get(id); r
 // Floor returns a floor by id; nil if there is none or it was replaced over an
 // hour ago.
 func (s *Snapshot) Floor(id int64) *Floor { return s.floors[id] }
+
+// CategoryName is what people call an item category, its code if that has no name.
+func (s *Snapshot) CategoryName(code string) string {
+	if name := s.categories[code]; name != "" {
+		return name
+	}
+	return code
+}
 
 // InForce returns the contract under which an outlet earns discounts at a
 // moment, or why there is none: ErrNotFound, ErrMerchantExited, ErrOutletClosed,

@@ -24,7 +24,7 @@ func NewSource(state *State) feed.Source { return &source{state} }
 
 // Kinds lists what the view is made of.
 func (s *source) Kinds() []feed.Kind {
-	return []feed.Kind{feed.KindMerchant, feed.KindOutlet, feed.KindTerminal, feed.KindContract, feed.KindFloor}
+	return []feed.Kind{feed.KindMerchant, feed.KindOutlet, feed.KindTerminal, feed.KindContract, feed.KindFloor, feed.KindCategory}
 }
 
 // Load replaces the view by everything in the session's snapshot.
@@ -49,6 +49,7 @@ func (s *source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) er
 		terminals: feed.ObjectIDs(changes, feed.KindTerminal),
 		contracts: feed.ObjectIDs(changes, feed.KindContract),
 		floors:    feed.ObjectIDs(changes, feed.KindFloor),
+		naming:    len(feed.ObjectIDs(changes, feed.KindCategory)) > 0,
 	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
@@ -61,7 +62,10 @@ func (s *source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) er
 }
 
 // wanted are the objects to read again.
-type wanted struct{ merchants, outlets, terminals, contracts, floors []int64 }
+type wanted struct {
+	merchants, outlets, terminals, contracts, floors []int64
+	naming                                           bool // the names of categories
+}
 
 // edit is a snapshot in the making.
 type edit struct {
@@ -76,6 +80,8 @@ type edit struct {
 	belongs   *indexEdit[int64, []int64]
 	floors    map[int64]*Floor
 	broken    int
+	// categories is replaced whole.
+	categories map[string]string
 }
 
 func (s *State) edit(base *Snapshot) *edit {
@@ -84,7 +90,7 @@ func (s *State) edit(base *Snapshot) *edit {
 		merchants: base.merchants.edit(), outlets: base.outlets.edit(),
 		terminals: base.terminals.edit(), clients: base.clients.edit(),
 		contracts: base.contracts.edit(), belongs: base.belongs.edit(),
-		floors: base.floors, broken: base.broken,
+		floors: base.floors, broken: base.broken, categories: base.categories,
 	}
 }
 
@@ -94,7 +100,7 @@ func (s *State) publish(e *edit) {
 		merchants: e.merchants.done(), outlets: e.outlets.done(),
 		terminals: e.terminals.done(), clients: e.clients.done(),
 		contracts: e.contracts.done(), belongs: e.belongs.done(),
-		floors: e.floors, broken: e.broken,
+		floors: e.floors, broken: e.broken, categories: e.categories,
 	}
 	s.now.Store(now)
 	s.forms.sweep(now)

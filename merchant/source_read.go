@@ -15,7 +15,10 @@ import (
 func (e *edit) read(ctx context.Context, tx pgx.Tx, want *wanted) error {
 	all := want == nil
 	if all {
-		want = &wanted{}
+		want = &wanted{naming: true}
+	}
+	if err := e.readCategories(ctx, tx, want.naming); err != nil {
+		return err
 	}
 	merchants, err := readObjects(ctx, tx, merchantSQL, "id", all, want.merchants, scanMerchant)
 	if err != nil {
@@ -65,6 +68,28 @@ func readObjects[T any](ctx context.Context, tx pgx.Tx, sql, key string, all boo
 		return nil, fmt.Errorf("merchant: read the view: %w", err)
 	}
 	return read, nil
+}
+
+// readCategories reads the names of all categories, a few hundred, if any changed.
+func (e *edit) readCategories(ctx context.Context, tx pgx.Tx, wanted bool) error {
+	if !wanted {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT code, name FROM categories`)
+	if err != nil {
+		return fmt.Errorf("merchant: read the categories: %w", err)
+	}
+	read := map[string]string{}
+	var code, name string
+	_, err = pgx.ForEachRow(rows, []any{&code, &name}, func() error {
+		read[code] = name
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("merchant: read the categories: %w", err)
+	}
+	e.categories = read
+	return nil
 }
 
 const merchantSQL = `SELECT id, office_id, name, brand, trade, union_owned, status, version FROM merchants`

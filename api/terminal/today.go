@@ -13,7 +13,8 @@ import (
 )
 
 // Self answers GET /v1/terminal: what this terminal is, for a screen and a
-// receipt that name the shop. Read from memory.
+// receipt that name the shop, and what a till that knows amounts alone must tell
+// apart for the offers in force here. Read from memory.
 func (h *Handlers) Self(x *exchange.Exchange) error {
 	t, view := x.Terminal, h.merchants.Snapshot()
 	x.ContentType = exchange.JSON
@@ -25,6 +26,7 @@ func (h *Handlers) Self(x *exchange.Exchange) error {
 	if o := view.Outlet(t.OutletID); o != nil {
 		x.Out = number(x.Out, `,"outlet":`, o.ID)
 		x.Out = text(x.Out, `,"outlet_name":`, o.Name)
+		x.Out = h.appendSplit(x.Out, view, o.ID)
 	}
 	x.Out = append(x.Out, `,"typed_allowed":`...)
 	x.Out = strconv.AppendBool(x.Out, t.TypedAllowed)

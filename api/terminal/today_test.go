@@ -3,6 +3,11 @@ package terminal_test
 import (
 	"net/http"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"unioncard/merchant"
 )
 
 // TestSelf: a terminal learns what it is called; a stranger and a suspended one
@@ -48,4 +53,54 @@ func TestToday(t *testing.T) {
 		"cursor=" + two.text("id") + "&cursor=" + two.text("id"), "cursor=" + two.text("id") + "&a=1"} {
 		till.get("/v1/purchases/today?"+query).is(400, "query_invalid")
 	}
+}
+
+// TestSelfParts: a till that knows amounts alone learns what to tell apart, sends
+// it as items, and earns what the goods themselves would; the purchase is refunded
+// by amount as any other. Every answer is held to openapi.yaml by the rig.
+func TestSelfParts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	plain := r.newTill(r.outlet).get("/v1/terminal").is(200)
+	if diff := cmp.Diff([]any{[]any{}, []any{}, nil, 1.0}, []any{plain.at("parts"), plain.at("by_items"), plain.json["rest"], plain.at("terms_version")}); diff != "" {
+		t.Errorf("offers for everything: -want +got\n%s", diff)
+	}
+	_, err := r.shops.PublishCategories(r.ctx, byCLI, []merchant.Category{{Code: "shopping.tobacco", Name: "烟草"}, {Code: "shopping.liquor", Name: "酒水"}}, nil)
+	r.must(err)
+	shop, contract := r.newMerchant("好邻居超市", `{"v":1,"offers":[
+		{"id":"off","title":"满200减20","scope":{"except_categories":["shopping.tobacco","shopping.liquor"]},"benefit":{"kind":"amount_off","at_fen":20000,"off_fen":2000},"funding_bp":10000},
+		{"id":"egg","title":"团购鸡蛋","benefit":{"kind":"unit_price","prices":[{"sku":"EGG","price_fen":1000}]},"funding_bp":10000}]}`)
+	till := r.newTill(r.newOutlet(shop, "一店"))
+	a := till.get("/v1/terminal").is(200)
+	want := object{"category": "shopping.liquor", "name": "酒水、烟草"}
+	if diff := cmp.Diff([]any{[]any{want}, []any{object{"offer": "egg", "title": "团购鸡蛋"}}}, []any{a.at("parts"), a.at("by_items")}); diff != "" {
+		t.Fatalf("-want +got\n%s", diff)
+	}
+	line := func(category string, fen int) object {
+		return object{"category": category, "qty_milli": 1000, "unit_price_fen": fen, "amount_fen": fen}
+	}
+	for _, tc := range []struct{ tobacco, discount int }{{9_999, 2_000}, {10_001, 0}} {
+		items := []any{line("shopping.liquor", tc.tobacco), line(a.text("rest"), 30_000-tc.tobacco)}
+		v := till.post("/v1/verifications", object{"code": r.phone(r.newCard(), 0), "amount_fen": 30_000, "items": items}).is(200)
+		if v.number("quote", "discount_fen") != float64(tc.discount) {
+			t.Errorf("%d of 30000 fen tobacco: %s", tc.tobacco, v.raw)
+		}
+		if tc.discount == 0 {
+			continue
+		}
+		bought := till.postKey("/v1/purchases", r.key(), object{"quote": v.text("quote", "token"), "items": items}).is(201)
+		back := till.postKey("/v1/purchases/"+bought.text("id")+"/refunds", r.key(), object{"amount_fen": 14_000, "operator": "09", "reason": "退货"}).is(201)
+		if back.number("given_back_fen") != 1_000 {
+			t.Errorf("half refunded: %s", back.raw)
+		}
+	}
+	// New names and new Terms are told at once.
+	_, err = r.shops.PublishCategories(r.ctx, byCLI, []merchant.Category{{Code: "shopping.tobacco", Name: "卷烟"}}, nil)
+	r.must(err)
+	_, err = r.shops.PublishTerms(r.ctx, byCLI, contract, []byte(`{"v":1,"offers":[{"id":"off","title":"满100减20","scope":{"except_categories":["shopping.tobacco"]},
+		"benefit":{"kind":"amount_off","at_fen":10000,"off_fen":2000},"funding_bp":10000}]}`), time.Time{})
+	r.must(err)
+	r.await("the new parts", func() bool {
+		return cmp.Equal([]any{object{"category": "shopping.tobacco", "name": "卷烟"}}, till.get("/v1/terminal").is(200).at("parts"))
+	})
 }
