@@ -93,6 +93,12 @@ func TestOutcomeUnknown(t *testing.T) {
 	w.wantErr(err, ErrOutcomeUnknown)
 	w.allowConnections(true)
 	r, err := w.commit(w.till(1), "k", token)
+	for range 50 { // as a till does: on a busy machine a connection takes longer than GiveUp
+		if !errors.Is(err, ErrOverloaded) {
+			break
+		}
+		r, err = w.commit(w.till(1), "k", token)
+	}
 	w.must(err)
 	if !r.Replayed {
 		t.Error("recorded twice")
