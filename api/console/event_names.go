@@ -53,7 +53,7 @@ func actionNames() map[string]string {
 		"member.register": "登记会员", "member.rejoin": "重新入会", "member.retire": "会员退休", "member.edit": "修改会员资料",
 		"member.reveal": "查看会员明文资料", "member.export": "导出个人资料", "member.erase": "删除个人资料", "member.search": "查找会员", "member.taken": "号码已有人登记，未保存",
 		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
-		"roster.upload": "上传名册", "roster.confirm": "确认导入名册", "roster.apply": "导入名册", "roster.discard": "放弃名册", "roster.faults": "下载问题名册",
+		"roster.upload": "上传名册", "roster.check": "检查名册", "roster.confirm": "确认导入名册", "roster.apply": "导入名册", "roster.discard": "放弃名册", "roster.faults": "下载问题名册",
 		"card.issue": "发会员卡", "card.prepare": "发会员卡（待激活）", "card.issue_many": "批量发卡", "card.prepare_many": "批量发卡（待激活）",
 		"card.activate": "激活会员卡", "card.leave": "随退会终止会员卡", "card.download": "下载单卡制卡文件",
 		"batch.create": "新建批次", "batch.edit": "修改批次", "batch.start": "开始办批次", "batch.stop": "停下批次", "batch.finish": "批次办完",

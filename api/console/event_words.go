@@ -12,7 +12,7 @@ import (
 func memberName(key string) string {
 	names := map[string]string{
 		"status": "状态", "state": "状态", "roles": "角色", "union_id": "单位编号", "office_id": "单位编号", "office": "单位编号", "union": "单位编号",
-		"disabled": "停用", "renamed": "改了姓名", "version": "版本", "effective": "生效时间", "from": "起", "until": "止", "valid_from": "有效期起",
+		"rows": "行数", "faulty": "有问题的行数", "elsewhere": "别处会员的行数", "taken": "别处会员的手机号数", "fault_code": "问题代码", "disabled": "停用", "renamed": "改了姓名", "version": "版本", "effective": "生效时间", "from": "起", "until": "止", "valid_from": "有效期起",
 		"valid_until": "有效期止", "refund_until": "退款受理止", "merchant_id": "商家编号", "outlet_id": "门店编号", "contract_id": "协议编号",
 		"merchant": "商家编号", "outlet": "门店编号", "contract": "协议编号", "proposal": "审批编号", "file": "附件编号", "floor": "底线编号",
 		"visit": "走访编号", "impact": "测算编号", "plan": "退出安排编号", "trade": "行业", "brand": "品牌", "reason": "理由", "kind": "类别",

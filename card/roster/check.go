@@ -120,16 +120,21 @@ func (s *Store) readBatch(h *held, in sheet.Reader, rules *rules) batch {
 // stage looks the batch's persons up and stores its rows, with how far the run is,
 // in one transaction. errLost if another node has the run.
 func (s *Store) stage(ctx context.Context, h *held, b *batch) error {
-	if err := s.classify(ctx, h.Run, b.rows); err != nil {
+	t, err := s.classify(ctx, h.Run, b.rows)
+	if err != nil {
 		return err
 	}
-	return inTx(ctx, s.db, func(tx pgx.Tx) error {
+	var over error
+	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
 		part := min(int(b.part*wholePart), wholePart-1)
 		err := s.hold(ctx, tx.QueryRow(ctx, `UPDATE roster_runs SET last_row = $3, rows_done = rows_done + $4, part_done = greatest(part_done, $5), tries = 0,
-			lease_until = clock_timestamp() + $6 WHERE id = $1 AND token = $2 AND state = 'checking' RETURNING id`,
-			h.ID, h.token, b.rows[len(b.rows)-1].row, len(b.rows), part, lease))
+			n_elsewhere = n_elsewhere + $7, n_taken = n_taken + $8, lease_until = clock_timestamp() + $6 WHERE id = $1 AND token = $2 AND state = 'checking' RETURNING id`,
+			h.ID, h.token, b.rows[len(b.rows)-1].row, len(b.rows), part, lease, t.elsewhere, t.taken))
 		if err != nil {
 			return err
+		}
+		if over, err = s.tellsTooMuch(ctx, tx, h.ID); over != nil || err != nil {
+			return err // what was found counts, also of a run that is refused
 		}
 		_, err = tx.CopyFrom(ctx, pgx.Identifier{"roster_rows"}, []string{"run_id", "row_no", "outcome", "faults", "union_id", "member_id",
 			"member_version", "fields", "joined_on", "name_masked", "id_hash", "phone_hash", "id_sealed", "phone_sealed", "name_sealed",
@@ -139,6 +144,10 @@ func (s *Store) stage(ctx context.Context, h *held, b *batch) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return over
 }
 
 // columns is an entry as a row of roster_rows.
@@ -209,6 +218,9 @@ func (s *Store) finishCheck(ctx context.Context, h *held) error {
 			}
 		}
 		if err := recount(ctx, tx, h.ID); err != nil {
+			return err
+		}
+		if err := noteCheck(ctx, tx, h.ID); err != nil {
 			return err
 		}
 		var rows int

@@ -23,31 +23,38 @@ type known struct {
 	sealed      personal.Sealed
 }
 
-// classify says what comes of each row without a fault, by the members there are.
-func (s *Store) classify(ctx context.Context, r *Run, rows []entry) error {
+// classify says what comes of each row without a fault, by the members there are,
+// and how much that tells of others' members.
+func (s *Store) classify(ctx context.Context, r *Run, rows []entry) (t tells, err error) {
 	people, err := s.known(ctx, rows)
 	if err != nil {
-		return err
+		return t, err
 	}
 	phones, err := s.phoneOwners(ctx, rows)
 	if err != nil {
-		return err
+		return t, err
 	}
 	for i := range rows {
 		e := &rows[i]
 		if len(e.faults) == 0 {
 			if err := s.decide(r, e, people[i]); err != nil {
-				return err
+				return t, err
+			}
+			if m := people[i]; m != nil && !union.InScope(r.Path, m.path) {
+				t.elsewhere++
 			}
 		}
-		if owner, taken := phones[i]; taken && owner != e.member && len(e.faults) == 0 {
+		if owner, taken := phones[i]; taken && owner.id != e.member && len(e.faults) == 0 {
 			e.fault(faultPhoneTaken())
+			if !union.InScope(r.Path, owner.path) {
+				t.taken++
+			}
 		}
 		if len(e.faults) > 0 {
 			e.outcome = Faulty
 		}
 	}
-	return nil
+	return t, nil
 }
 
 // decide compares a row with the member that it is about; m is nil for nobody.
@@ -142,24 +149,30 @@ func (s *Store) known(ctx context.Context, rows []entry) (map[int]*known, error)
 	return out, nil
 }
 
+// owner is the member that has a phone number.
+type owner struct {
+	id   int64
+	path string
+}
+
 // phoneOwners finds the members to whom the rows' phone numbers belong.
-func (s *Store) phoneOwners(ctx context.Context, rows []entry) (map[int]int64, error) {
+func (s *Store) phoneOwners(ctx context.Context, rows []entry) (map[int]owner, error) {
 	var l lookup
 	for i := range rows {
 		if len(rows[i].faults) == 0 && rows[i].person.Phone != "" {
 			l.add(i, s.vault.PhoneHashes(rows[i].person.Phone)...)
 		}
 	}
-	found, err := s.db.Query(ctx, `SELECT h.row, m.id FROM unnest($1::bytea[], $2::integer[]) AS h (hash, row)
-		JOIN members m ON m.phone_hash = h.hash AND m.status IN (1, 3)`, l.hashes, l.rows)
+	found, err := s.db.Query(ctx, `SELECT h.row, m.id, u.path FROM unnest($1::bytea[], $2::integer[]) AS h (hash, row)
+		JOIN members m ON m.phone_hash = h.hash AND m.status IN (1, 3) JOIN unions u ON u.id = m.union_id`, l.hashes, l.rows)
 	if err != nil {
 		return nil, fmt.Errorf("look for phones: %w", err)
 	}
-	out := map[int]int64{}
+	out := map[int]owner{}
 	var row int32
-	var id int64
-	_, err = pgx.ForEachRow(found, []any{&row, &id}, func() error {
-		out[int(row)] = id
+	var o owner
+	_, err = pgx.ForEachRow(found, []any{&row, &o.id, &o.path}, func() error {
+		out[int(row)] = o
 		return nil
 	})
 	if err != nil {

@@ -73,6 +73,11 @@ func (s *Store) Rows(ctx context.Context, id int64, outcome Outcome, after, limi
 		}
 		out[i].ID, out[i].Phone = personal.MaskID(p.ResidentID), personal.MaskPhone(p.Phone)
 	}
+	if outcome == Rejoin {
+		if err := s.hideForeign(ctx, id, out); err != nil {
+			return nil, fmt.Errorf("roster.Rows: %w", err)
+		}
+	}
 	return out, nil
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	Logger  *slog.Logger
 	// Limits of files; sheet.DefaultLimits with MaxBytes and MaxRows if zero.
 	Limits sheet.Limits
+	// Bounds of what an account and a union may have checked; DefaultBounds if zero.
+	Bounds Bounds
 }
 
 // Store keeps runs and does their work. Any number of nodes may run one.
@@ -35,12 +37,16 @@ type Store struct {
 	clock   func() time.Time
 	log     *slog.Logger
 	limits  sheet.Limits
+	bounds  Bounds
 	wake    chan struct{}
 }
 
 // NewStore makes a store over a pool.
 func NewStore(db card.DB, o Options) *Store {
-	s := &Store{db: db, vault: o.Vault, members: o.Members, clock: o.Clock, log: o.Logger, limits: o.Limits, wake: make(chan struct{}, 1)}
+	s := &Store{db: db, vault: o.Vault, members: o.Members, clock: o.Clock, log: o.Logger, limits: o.Limits, bounds: o.Bounds, wake: make(chan struct{}, 1)}
+	if s.bounds == (Bounds{}) {
+		s.bounds = DefaultBounds()
+	}
 	if s.clock == nil {
 		s.clock = time.Now
 	}

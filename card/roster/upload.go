@@ -49,9 +49,7 @@ func (s *Store) Upload(ctx context.Context, a *staff.Account, unionID int64, nam
 		return 0, fmt.Errorf("roster.Upload: %w", err)
 	}
 	name = fileName(name)
-	err = s.db.QueryRow(ctx, `INSERT INTO roster_runs (union_id, name, staff_id, created_at) VALUES ($1, $2, $3, $4) RETURNING id`,
-		unionID, name, a.ID, s.clock()).Scan(&id)
-	if err != nil {
+	if id, err = s.begin(ctx, a, unionID, name); err != nil {
 		return 0, fmt.Errorf("roster.Upload: %w", err)
 	}
 	sum, size, err := s.store(ctx, id, body)
@@ -96,8 +94,7 @@ func (s *Store) store(ctx context.Context, id int64, body io.Reader) (sum []byte
 		}
 		if got > 0 {
 			_, _ = hash.Write(buf[:got]) // never fails
-			if _, err := s.db.Exec(ctx, `INSERT INTO roster_chunks (run_id, n, data) VALUES ($1, $2, $3)`,
-				id, n, s.vault.SealBytes(purposeChunk, buf[:got], aad(id, n))); err != nil {
+			if err := s.storePiece(ctx, id, n, buf[:got]); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -122,9 +119,23 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// queue ends an upload. The unique index keeps a file from being taken up twice.
+// queue ends an upload. The unique index keeps a file from being taken up twice. The
+// tree is held (union.Hold): a merger either sees a queued roster, and is refused, or
+// has taken the upload over or left it at a union that is gone, and it is refused.
 func (s *Store) queue(ctx context.Context, a *staff.Account, id, unionID int64, sum []byte, size int64) error {
 	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+		if err := union.Hold(ctx, tx); err != nil {
+			return err
+		}
+		var still bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM unions WHERE id = $2 AND active)
+			AND NOT EXISTS (SELECT FROM roster_runs WHERE id = $1 AND union_id <> $2)`, id, unionID).Scan(&still)
+		if err != nil {
+			return err
+		}
+		if !still {
+			return &RefusedError{"union_id", "您上传的时候，这个工会刚被合并。请选择合并后的工会，重新上传。"}
+		}
 		tag, err := tx.Exec(ctx, `UPDATE roster_runs SET state = 'queued', sha256 = $2, bytes = $3 WHERE id = $1 AND state = 'uploading'`, id, sum, size)
 		if err != nil {
 			return err
