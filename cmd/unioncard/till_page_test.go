@@ -20,6 +20,8 @@ import (
 
 	"unioncard/card"
 	"unioncard/card/feed"
+	"unioncard/merchant"
+	"unioncard/merchant/terms"
 )
 
 // TestTill is a cashier's day at the till in the browser (web/test/till.mjs tells it
@@ -71,6 +73,18 @@ type counter struct {
 
 	mu   sync.Mutex
 	mode string
+	doc  terms.Terms // published last
+}
+
+// line is a line of goods as a POS would send it.
+type line struct {
+	category string
+	fen      int64
+}
+
+// UnmarshalJSON reads ["shopping.grain", 2999].
+func (l *line) UnmarshalJSON(raw []byte) error {
+	return json.Unmarshal(raw, &[]any{&l.category, &l.fen})
 }
 
 // network passes requests on, or loses them: "ok"; "down" loses everything; "drop"
@@ -104,6 +118,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Mode   string `json:"mode"`
 		Action string `json:"action"`
 		ID     int64  `json:"terminal"`
+		Lines  []line `json:"lines"`
 	}
 	err := json.NewDecoder(r.Body).Decode(&asked)
 	var answer any = map[string]string{}
@@ -121,6 +136,8 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			err = c.card(r.Context(), serial, asked.Action)
 		case "/terminal":
 			answer, err = c.office(r.Context(), asked.ID, asked.Action)
+		case "/offers":
+			answer, err = c.offers(r.Context(), asked.Action, asked.Lines)
 		case "/purchases":
 			answer, err = c.purchases(r.Context())
 		default:
@@ -179,6 +196,45 @@ func (c *counter) office(ctx context.Context, id int64, action string) (map[stri
 		return map[string]string{}, shops.ResumeTerminal(ctx, testBy, id)
 	}
 	return nil, errors.New("no such thing to do with a terminal")
+}
+
+// offers publishes the shop's offers anew, or says what goods cost by those in force.
+func (c *counter) offers(ctx context.Context, action string, lines []line) (map[string]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	off := terms.Offer{ID: "off", Title: "满200减20", Scope: terms.Scope{ExceptCategories: []string{"shopping.tobacco"}}, FundingBP: 10000,
+		Benefit: terms.Benefit{Kind: terms.KindAmountOff, AtFen: 20000, OffFen: 2000}}
+	switch action {
+	case "evaluate":
+		form, err := c.doc.Compile()
+		if err != nil {
+			return nil, err
+		}
+		in, result := terms.Input{At: time.Now()}, terms.Result{}
+		for _, l := range lines {
+			in.Items = append(in.Items, terms.Item{SKU: "S", Category: l.category, QtyMilli: 1000, UnitPriceFen: l.fen, AmountFen: l.fen})
+			in.AmountFen += l.fen
+		}
+		form.Evaluate(&in, &result)
+		return map[string]string{"payable": fmt.Sprintf("¥%.2f", float64(in.AmountFen-result.DiscountFen)/100)}, nil
+	case "except":
+		if _, err := c.node.merchants.PublishCategories(ctx, testBy, []merchant.Category{{Code: "shopping.tobacco", Name: "烟草"}}, nil); err != nil {
+			return nil, err
+		}
+		c.doc.Offers = []terms.Offer{off}
+	case "group":
+		c.doc.Offers = []terms.Offer{{ID: "egg", Title: "团购鸡蛋", FundingBP: 10000,
+			Benefit: terms.Benefit{Kind: terms.KindUnitPrice, Prices: []terms.Price{{SKU: "EGG", PriceFen: 1000}}}}}
+	case "plain":
+		c.doc.Offers = []terms.Offer{{ID: "base", Title: "9折", FundingBP: 10000, Benefit: terms.Benefit{Kind: terms.KindPercent, RateBP: 9000}}}
+	}
+	c.doc.V = terms.Version
+	raw, err := c.doc.Canonical()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.node.merchants.PublishTerms(ctx, testBy, c.contract, raw, time.Time{})
+	return map[string]string{}, err
 }
 
 // purchases counts what is recorded, by state.

@@ -43,6 +43,7 @@ try {
   await step("the answer to a void is lost", lostVoid);
   await step("without a network the till opens", offline);
   await step("one tab sells", tabs);
+  await step("an amount told apart by what the offers except", excepted);
   await step("suspended and resumed", suspended);
   await step("the key is changed", rekey);
   await step("a browser that can't", old);
@@ -627,6 +628,89 @@ async function terminal() {
   const number = Number(await page.locator("[data-e=facts] dt", { hasText: "终端编号" }).locator("+ dd").innerText());
   await page.getByRole("button", { name: "收款" }).click();
   return number;
+}
+
+/** offered brings a price by offers that were published just now. */
+function offered(title, yuan, who) {
+  return within(async () => {
+    await pad(yuan);
+    await scan(await shown("phone", 0, who));
+    await page.locator("[data-phase=quote]").waitFor();
+    if ((await value("offers")).includes(title)) return true;
+    await button(page, "清空重来").click();
+    return false;
+  });
+}
+
+/** excepted: 满200减20 without tobacco. The till learns of the new offers with the first
+ * price, and what it charges is Evaluate's for the same goods. */
+async function excepted() {
+  assert.equal(await page.locator("[data-e=parts]").isVisible(), false);
+  const truth = async (...lines) => (await outside("offers", { action: "evaluate", lines })).payable;
+  await outside("offers", { action: "except" });
+  await offered("满200减20", "230", next());
+  assert.equal(await value("payable"), await truth(["shopping.grain", 23000]));
+  await look("parts");
+  // 40 yuan of it are tobacco: one tap, the same keys, and the price is another one.
+  const tobacco = page.locator("[data-part='shopping.tobacco']");
+  assert.equal(await tobacco.innerText(), "其中 烟草 ¥__（没有就不填）");
+  await tobacco.click();
+  await pad("40");
+  assert.equal(await amount(), "40");
+  assert.equal(await value("entryName"), "其中 烟草 ¥");
+  await look("part");
+  await tobacco.click();
+  assert.equal(await amount(), "230");
+  assert.equal(await tobacco.innerText(), "其中 烟草 ¥40");
+  await go();
+  await word("会员有效，本单没有优惠");
+  assert.equal(await value("payable"), await truth(["shopping.tobacco", 4000], ["shopping.grain", 19000]));
+  assert.match(await value("offers"), /满200减20：参加该优惠的商品再买10元即可享受/);
+  // It was 29.99.
+  await tobacco.click();
+  for (let i = 0; i < 2; i++) await button(page, "删去一位").click();
+  await pad("29.99");
+  await go();
+  await word("可以优惠");
+  assert.equal(await value("payable"), "¥210.00");
+  assert.equal(await value("payable"), await truth(["shopping.tobacco", 2999], ["shopping.grain", 20001]));
+  // A reload keeps the parts that the price was made of.
+  await page.reload();
+  await word("可以优惠");
+  await go();
+  await word("成交，优惠已记录");
+  // Half of it back, by the amount.
+  await button(page, "撤销或退款").click();
+  const box = page.getByRole("dialog");
+  await button(box, "撤销或退款").click();
+  await box.getByLabel("退款").check();
+  await box.getByLabel("退给会员多少元").fill("105");
+  await box.getByText("部分退款：把 ¥105.00 退给会员，收回优惠 ¥10.00。").waitFor();
+  await button(box, "退 ¥105.00").click();
+  await box.getByText("部分退款").first().waitFor();
+  await button(box, "关闭").click();
+  // The next one begins with nothing; more of a part than there is earns nothing.
+  await button(page, "下一位").click();
+  await pad("50");
+  assert.equal(await tobacco.innerText(), "其中 烟草 ¥__（没有就不填）");
+  await tobacco.click();
+  await pad("60");
+  await word("“其中”比金额多");
+  next();
+  await scan(await shown("phone"));
+  await page.getByText("“其中”几项加起来比金额多 ¥10.00。").waitFor();
+  await button(page, "清空重来").click();
+  // A group price goes by bar codes.
+  await outside("offers", { action: "group" });
+  await offered("团购鸡蛋", "60", card);
+  await word("会员有效，本单没有优惠");
+  await page.getByText("团购鸡蛋：这个优惠要逐件商品算").waitFor();
+  await look("group");
+  await button(page, "清空重来").click();
+  await outside("offers", { action: "plain" });
+  await offered("9折", "60", card);
+  assert.equal(await page.locator("[data-e=parts]").isVisible(), false);
+  await button(page, "清空重来").click();
 }
 
 async function suspended() {

@@ -4,7 +4,8 @@ import { Api } from "../src/till/api.js";
 import { digits, kindOf, slipped } from "../src/till/code.js";
 import { fenOf, givenBack, pressed, yuan } from "../src/till/format.js";
 import { Settle } from "../src/till/settle.js";
-import { fixOf } from "../src/till/words.js";
+import { basket } from "../src/till/parts.js";
+import { fixOf, whyNot } from "../src/till/words.js";
 import { QUIET, Wedge } from "../src/till/wedge.js";
 
 export async function units() {
@@ -15,6 +16,25 @@ export async function units() {
   codes();
   words();
   wedge();
+  parts();
+}
+
+/** parts: what is not told is nothing, the rest is never more than what remains. */
+function parts() {
+  const shop = { parts: [{ category: "t", name: "烟草" }, { category: "l", name: "酒水" }], rest: "rest", by_items: [{ offer: "egg", title: "团购价" }] };
+  for (const [fen, at, typed, lines, over] of [
+    [23000, shop, {}, [["rest", 23000]], 0], [23000, shop, { t: "30" }, [["t", 3000], ["rest", 20000]], 0],
+    [23000, shop, { t: "30.", l: "200" }, [["t", 3000], ["l", 20000]], 0], [23000, shop, { t: "30", l: "200.01" }, null, 1],
+    [23000, shop, { gone: "30", t: "0" }, [["rest", 23000]], 0], [0, shop, { t: "1" }, null, 100],
+    [23000, { parts: [] }, {}, null, 0], [23000, {}, {}, null, 0], [23000, null, {}, null, 0],
+  ]) {
+    const told = basket(fen, at, typed);
+    assert.deepEqual([told.items?.map((l) => [l.category, l.amount_fen]) ?? null, told.over], [lines, over], JSON.stringify(typed));
+    for (const l of told.items ?? []) assert.deepEqual([l.qty_milli, l.unit_price_fen], [1000, l.amount_fen]);
+  }
+  const message = "所购商品不参加该优惠";
+  assert.equal(whyNot({ reason: "scope", offer: "t", message }, shop), message);
+  for (const offer of [{ reason: "scope", offer: "egg", message }, { reason: "items_missing", offer: "t", message }]) assert.match(whyNot(offer, shop), /请按上面的金额收/);
 }
 
 /** sent: once an entry is kept, whatever breaks afterwards is never told as "not

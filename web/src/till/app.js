@@ -80,7 +80,7 @@ class App {
     });
     this.settle = new Settle({ db: this.db, api: this.api, shown: (entries) => this.openList.show(entries.filter((e) => !this.#onScreen(e))), settled: (entry) => this.#settled(entry) });
     this.openList = new OpenList({ settle: this.settle, sound });
-    this.sale = new Sale({ api: this.api, settle: this.settle, settings: this.settings, sound, store: session, changed: () => this.#changed() });
+    this.sale = new Sale({ api: this.api, settle: this.settle, settings: this.settings, sound, store: session, changed: () => this.#changed(), shop: () => this.shop, renew: () => this.#renew() });
     const actions = {
       print: (purchase) => print(purchase, this.shop, this.settings.operator),
       detail: (purchase) => this.today.show(purchase),
@@ -133,16 +133,18 @@ class App {
   #heartbeat = async () => {
     clearTimeout(this.#beat);
     if (!this.#leading || !this.identity) return;
-    if (!document.hidden) {
-      const answer = await this.api.call("GET", "/v1/terminal");
-      if (answer.ok) {
-        this.shop = answer.body;
-        await this.db.put("kept", answer.body, "shop").catch(() => {});
-        this.#named();
-      }
-    }
+    if (!document.hidden) await this.#renew();
     this.#beat = setTimeout(this.#heartbeat, this.api.trouble === "suspended" ? SUSPENDED_BEAT : BEAT);
   };
+
+  /** #renew asks what this terminal is now. */
+  async #renew() {
+    const answer = await this.api.call("GET", "/v1/terminal");
+    if (!answer.ok) return;
+    this.shop = answer.body;
+    await this.db.put("kept", answer.body, "shop").catch(() => {});
+    this.#named();
+  }
 
   #named() {
     ui.shop.textContent = this.shop?.outlet_name || this.shop?.merchant_name || "收银台";

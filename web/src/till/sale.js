@@ -6,32 +6,55 @@
 //     └─ amount, code ─▶ checking ──────────────────────────────▶ quote     │            ├──▶ unanswered ──▶ done, refused
 //                           └──▶ refused                        expired ◀───┘            └──▶ refused, quote (changed)
 import { kindOf, slipped } from "./code.js";
-import { fenOf, pressed } from "./format.js";
+import { fenOf, pressed, yuan } from "./format.js";
+import { basket } from "./parts.js";
 
 /** CODE_LIFE is how long a phone code may be asked about again after the first time, ms. */
 const CODE_LIFE = 110_000;
 
 /** KEPT is what a reload brings back: never a code, which is as good as the card. */
-const KEPT = ["phase", "amount", "card", "kind", "quote", "receipt", "changedBy", "saleKey", "result", "problem"];
+const KEPT = ["phase", "amount", "parts", "part", "items", "card", "kind", "quote", "receipt", "changedBy", "saleKey", "result", "problem"];
 
 export class Sale {
   #code = "";
   #codeAt = 0;
   #turn = 0; // answers to what is no longer asked are dropped
 
-  constructor({ api, settle, settings, changed, sound, store }) {
-    Object.assign(this, { api, settle, settings, changed, sound, store });
+  /** shop is what the service says this terminal is; asked anew by renew(). */
+  constructor({ api, settle, settings, changed, sound, store, shop, renew }) {
+    Object.assign(this, { api, settle, settings, changed, sound, store, shop, renew });
     this.#blank();
   }
 
   #blank() {
-    Object.assign(this, { phase: "idle", amount: "", card: null, kind: null, quote: null, receipt: null, problem: null, changedBy: null, saleKey: null, result: null, stale: false });
+    Object.assign(this, { phase: "idle", amount: "", parts: {}, part: null, items: undefined, card: null, kind: null, quote: null, receipt: null, problem: null, changedBy: null, saleKey: null, result: null, stale: false });
     this.#code = "";
     this.#turn++;
   }
 
   get fen() {
     return fenOf(this.amount) ?? 0;
+  }
+
+  /** over is how much the parts are over the amount, fen. */
+  get over() {
+    return basket(this.fen, this.shop(), this.parts).over;
+  }
+
+  /** select makes the pad type a part of the amount; null: the amount. */
+  select(part) {
+    if (this.busy || ["checking", "done", "unanswered"].includes(this.phase)) return;
+    this.part = part;
+    this.#tell();
+  }
+
+  /** #pressPart changes a part and leaves the amount as it is. */
+  #pressPart(key) {
+    if (this.phase === "quote") this.#step(this.recheckable ? "card" : "idle", { quote: null, changedBy: null, ...(this.recheckable ? {} : { card: null, kind: null }) });
+    else if (this.phase !== "card") this.#step("idle", { problem: null, card: null, kind: null });
+    if (this.phase === "idle") this.#code = "";
+    this.parts = { ...this.parts, [this.part]: pressed(this.parts[this.part] ?? "", key) };
+    this.#tell();
   }
 
   /** busy: something travels that must not be disturbed. */
@@ -58,6 +81,10 @@ export class Sale {
   /** press is a key of the pad while the amount is typed. */
   press(key) {
     if (this.busy || this.phase === "checking") return;
+    if (!this.shop()?.parts?.some((p) => p.category === this.part)) this.part = null;
+    if (this.part !== null && this.phase !== "done" && this.phase !== "unanswered") return this.#pressPart(key);
+    // Another amount is another basket; its parts go with it.
+    if (key !== "back" && ["refused", "expired", "quote"].includes(this.phase)) this.parts = {};
     if (this.phase === "done" || this.phase === "unanswered") this.#blank();
     else if (this.phase === "refused" || this.phase === "expired") this.#step("idle", { problem: null, amount: key === "back" ? this.amount : "", card: null, kind: null });
     else if (this.phase === "quote") this.#step(this.recheckable ? "card" : "idle", { quote: null, changedBy: null, amount: key === "back" ? this.amount : "", ...(this.recheckable ? {} : { card: null, kind: null }) });
@@ -92,9 +119,19 @@ export class Sale {
     if (this.busy || !this.#code) return;
     const turn = ++this.#turn;
     const amount = this.fen;
-    this.#step("checking", { problem: null, quote: null, changedBy: null, receipt: null, kind });
-    const answer = await this.api.call("POST", "/v1/verifications", { body: amount > 0 ? { code: this.#code, amount_fen: amount } : { code: this.#code } });
+    if (amount > 0 && this.over > 0) return this.#refuse(OVER(this.over));
+    this.#step("checking", { problem: null, quote: null, changedBy: null, receipt: null, kind, part: null });
+    let answer = await this.#verify(amount);
     if (turn !== this.#turn) return;
+    if (this.#outdated(answer)) {
+      // The offers changed since the parts were told: by the old ones the rest might
+      // be taken for more than it is.
+      await this.renew();
+      if (turn !== this.#turn) return;
+      answer = await this.#verify(amount);
+      if (turn !== this.#turn) return;
+      if (this.#outdated(answer)) return this.#refuse(BUSY);
+    }
     if (answer.ok) {
       const { card, quote, as_of: view } = answer.body;
       this.sound.good();
@@ -102,6 +139,16 @@ export class Sale {
     } else {
       this.#refuse(answer.problem ?? (answer.why === "server" ? BUSY : OFFLINE));
     }
+  }
+
+  #verify(amount) {
+    this.items = basket(amount, this.shop(), this.parts).items;
+    const body = amount > 0 ? { code: this.#code, amount_fen: amount, items: this.items } : { code: this.#code };
+    return this.api.call("POST", "/v1/verifications", { body });
+  }
+
+  #outdated(answer) {
+    return answer.ok && answer.body.quote && answer.body.as_of.terms_version !== this.shop()?.terms_version;
   }
 
   /** commit records the quoted sale under a key that is kept before it is sent. */
@@ -116,7 +163,7 @@ export class Sale {
     let answer;
     try {
       answer = await this.settle.send({
-        key, kind: "purchase", path: "/v1/purchases", body: { quote: quote.token, ...(operator && { operator }) }, until: quote.expires_at,
+        key, kind: "purchase", path: "/v1/purchases", body: { quote: quote.token, items: this.items, ...(operator && { operator }) }, until: quote.expires_at,
         show: { amount_fen: quote.amount_fen, discount_fen: quote.discount_fen, payable_fen: quote.payable_fen, holder: card?.holder_masked, number: card?.number_masked, offers: quote.applied.map((o) => o.title) },
       });
     } catch (error) {
@@ -228,6 +275,7 @@ export class Sale {
   }
 }
 
+const OVER = (fen) => ({ code: "parts_over", title: "“其中”比金额多", detail: `“其中”几项加起来比金额多 ¥${yuan(fen)}。`, fix: "请改正“其中”或金额，再扫会员码。" });
 const OFFLINE = { code: "offline", title: "没有网络", detail: "连不上服务，没有核验成。", fix: "检查网络后重新扫码；网络一时好不了，请按原价收款。" };
 const BUSY = { code: "busy", title: "系统繁忙", detail: "服务暂时没有答复，没有核验成。", fix: "过几秒钟再扫一次；一直不行请按原价收款。" };
 const VOID = {

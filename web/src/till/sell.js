@@ -4,12 +4,14 @@ import { digits, grouped, kindOf } from "./code.js";
 import { yuan } from "./format.js";
 import { make, put, toast, ui, view } from "./ui.js";
 import { QUIET, Wedge } from "./wedge.js";
-import { say } from "./words.js";
+import { say, whyNot } from "./words.js";
 
 /** HELD is how long a physical key waits to see whether a scanner is typing, ms. */
 const HELD = 60;
 /** GRACE after a sale: the phone that just paid is still before the camera, ms. */
 const GRACE = 2_000;
+/** SHOWN parts of an amount at once; there is room for two above the keys. */
+const SHOWN = 2;
 /** LONGEST typed code. */
 const LONGEST = 36;
 
@@ -21,6 +23,8 @@ export class Sell {
   #quiet = 0;
   /** typing: this terminal takes card numbers typed by hand. */
   typing = true;
+  #allParts = false;
+  #drawnParts = "";
   #seen = ""; // by the camera, last
   #deafUntil = 0;
 
@@ -38,6 +42,8 @@ export class Sell {
     });
     for (const button of document.querySelectorAll("[data-key]")) button.addEventListener("click", () => this.key(button.dataset.key));
     ui.go.addEventListener("click", () => this.go());
+    ui.entry.addEventListener("click", () => sale.part !== null && sale.select(null));
+    ui.parts.addEventListener("click", (event) => this.#choose(event.target.closest("button")));
     ui.cancel.addEventListener("click", () => this.clear());
     ui.typeKey.addEventListener("click", () => this.#type(this.#typed === null ? "" : null));
     ui.cameraKey.addEventListener("click", () => this.turnCamera(!this.camera.on));
@@ -94,6 +100,7 @@ export class Sell {
     if (this.sale.phase === "done") this.#deafUntil = performance.now() + GRACE;
     this.#seen = "";
     this.#typed = null;
+    this.#allParts = false;
     this.sale.clear();
     this.draw();
   }
@@ -249,19 +256,55 @@ export class Sell {
     const lines = quote ? [
       ...quote.applied.map((o) => make("li", {}, `${o.title}：省 ¥${yuan(o.discount_fen)}`)),
       quote.lifted ? make("li", {}, "按全省底线优惠计算") : null,
-      near ? make("li", { class: "near" }, `${near.title}：${near.message}`) : null,
+      near ? make("li", { class: "near" }, `${near.title}：${whyNot(near, this.sale.shop())}`) : null,
     ].filter(Boolean) : [];
     ui.offers.hidden = lines.length === 0;
     ui.offers.replaceChildren(...lines);
   }
 
   #entry() {
-    const typed = this.#typed;
-    ui.entryName.textContent = typed === null ? "金额 ¥" : "卡号";
-    ui.entryValue.textContent = typed === null ? this.sale.amount || "0.00" : grouped(typed) || "—";
-    ui.entry.classList.toggle("empty", typed === null ? !this.sale.amount : !typed);
+    const typed = this.#typed, { sale } = this;
+    const parts = sale.shop()?.parts ?? [];
+    const part = parts.find((p) => p.category === sale.part);
+    const amount = part ? sale.parts[part.category] : sale.amount;
+    ui.entryName.textContent = typed !== null ? "卡号" : part ? `其中 ${part.name} ¥` : "金额 ¥";
+    ui.entryValue.textContent = typed === null ? amount || "0.00" : grouped(typed) || "—";
+    ui.entry.classList.toggle("empty", typed === null ? !amount : !typed);
+    ui.entry.classList.toggle("part", Boolean(part) && typed === null);
+    this.#parts(typed === null && !["sending", "done", "unanswered"].includes(sale.phase) ? parts : []);
     ui.entry.classList.toggle("long", typed !== null && typed.length > 12);
     ui.dot.disabled = typed !== null;
+  }
+
+  /** #parts draws what the amount is told apart by, a key each; a shop whose offers
+   * are for everything sees none. */
+  #parts(parts) {
+    const { sale } = this;
+    const few = this.#allParts || parts.length <= SHOWN ? parts : parts.filter((p, i) => i < SHOWN || sale.parts[p.category] || p.category === sale.part);
+    const keys = few.map((p) => {
+      const on = p.category === sale.part;
+      const typed = sale.parts[p.category];
+      const label = on ? `返回总额 ¥${sale.amount || "0.00"}` : typed ? `其中 ${p.name} ¥${typed}` : `其中 ${p.name} ¥__（没有就不填）`;
+      return make("button", { type: "button", class: "small-key", "data-part": p.category, "aria-pressed": String(on) }, label);
+    });
+    if (few.length < parts.length) keys.push(make("button", { type: "button", class: "small-key", "data-part": "" }, "更多"));
+    const drawn = keys.map((k) => k.outerHTML).join();
+    ui.parts.hidden = keys.length === 0;
+    if (this.#drawnParts === drawn) return; // a key keeps its focus
+    const focused = ui.parts.contains(document.activeElement) ? document.activeElement.dataset.part : null;
+    this.#drawnParts = drawn;
+    ui.parts.replaceChildren(...keys);
+    if (focused !== null) keys.find((k) => k.dataset.part === focused)?.focus();
+  }
+
+  #choose(button) {
+    if (!button) return;
+    const { part } = button.dataset;
+    if (part) this.sale.select(this.sale.part === part ? null : part);
+    else {
+      this.#allParts = true;
+      this.draw();
+    }
   }
 
   #clock() {

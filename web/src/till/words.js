@@ -4,7 +4,7 @@ import { STATES, at, yuan } from "./format.js";
 
 /** PLAIN codes come with a fix that a cashier can do; what others say is for whoever
  * programs a till. */
-const PLAIN = /^(card_|member_|contract_|terminal_|no_contract|outlet_closed|merchant_exited|typed_not_allowed|refund_tail_over|offline|busy|storage|not_recorded|reversed)/;
+const PLAIN = /^(parts_over|card_|member_|contract_|terminal_|no_contract|outlet_closed|merchant_exited|typed_not_allowed|refund_tail_over|offline|busy|storage|not_recorded|reversed)/;
 
 const AGAIN = "请会员再出示一次会员码，重新扫。";
 const FIXES = {
@@ -30,6 +30,12 @@ export function fixOf(problem) {
   return PLAIN.test(problem.code) ? problem.fix : "请刷新页面后再试；还不行请联系签约的帮扶中心。";
 }
 
+/** whyNot is why an offer gave nothing, for somebody who has the amount alone. */
+export function whyNot(offer, shop) {
+  if (offer.reason !== "items_missing" && !(offer.reason === "scope" && shop?.by_items?.some((o) => o.offer === offer.offer))) return offer.message;
+  return "这个优惠要逐件商品算，收银台只知道金额，算不了。请按上面的金额收；顾客要用它，请到能扫商品条码的收银机结账。";
+}
+
 /** say returns {tone, word, detail, fix, go}; go is the large key's label, "" while
  * it has nothing to do. typed is the code being typed by hand, null when none is. */
 export function say(sale, { typed, camera }) {
@@ -45,14 +51,18 @@ function typing(typed) {
   };
 }
 
+const tooMuch = (over) => ({
+  tone: "wait", word: "“其中”比金额多", detail: `“其中”几项加起来比金额多 ¥${yuan(over)}，请改正。`, fix: "", go: "", wait: "请改正金额",
+});
+
 const SAY = {
-  idle: ({ fen }, camera) => ({
+  idle: ({ fen, over }, camera) => fen > 0 && over > 0 ? tooMuch(over) : ({
     tone: "plain", word: fen > 0 ? "请扫会员码" : "输金额，或先扫会员码",
     detail: camera ? "把会员码放进取景框，自动识别。" : "扫码枪可以直接扫，不用点任何地方。",
     fix: "", go: camera ? "" : "打开摄像头扫码", wait: "正在等会员码",
   }),
   checking: () => ({ tone: "wait", word: "正在核验", detail: "", fix: "", go: "", wait: "请稍候" }),
-  card: ({ fen, stale, card }) => stale && fen > 0
+  card: ({ fen, over, stale, card }) => fen > 0 && over > 0 ? { ...tooMuch(over), holder: card } : stale && fen > 0
     ? { tone: "wait", word: "会员有效，暂不能优惠", detail: "系统数据正在同步，暂时算不了优惠。", fix: "过几秒钟再按“核价”，或按原价收款。", go: "核价", holder: card }
     : { tone: "good", word: "会员有效", detail: fen > 0 ? "按“核价”算优惠。" : "请输入金额。", fix: "", go: fen > 0 ? "核价" : "", wait: "请输入金额", holder: card },
   quote: ({ quote, changedBy, card }) => ({
