@@ -21,14 +21,19 @@ type ListFilter struct {
 // "id" (the latest registered have the largest).
 func (s *Store) List(ctx context.Context, path string, f ListFilter, page keyset.Page) ([]Member, error) {
 	page.Sort = "id"
-	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, int16(f.Status), f.Surname)
+	where, order, args := page.Clause(map[string]string{"id": "m.id"}, "m.id", path, f.UnionID, f.Surname)
 	// The few that move are found by their transfers, not by reading all members.
 	moving := "true"
 	if f.Moving {
 		moving = `m.id IN (SELECT t.member_id FROM member_transfers t WHERE t.state = 'requested')`
 	}
+	// Written out, so that the index of those who left serves whatever plan is kept.
+	status := "true"
+	if f.Status != StatusNone {
+		status = fmt.Sprintf("m.status = %d", uint8(f.Status))
+	}
 	rows, err := s.db.Query(ctx, memberSQL+`WHERE u.path LIKE $1 || '%' AND ($2::bigint = 0 OR m.union_id = $2)
-		AND ($3::smallint = 0 OR m.status = $3) AND starts_with(m.name_masked, $4::text)
+		AND `+status+` AND starts_with(m.name_masked, $3::text)
 		AND `+moving+` AND `+where+order, args...)
 	if err != nil {
 		return nil, fmt.Errorf("member.List: %w", err)

@@ -323,6 +323,15 @@ type TransferFilter struct {
 // or below that of a path, ordered by "id".
 func (s *Store) Transfers(ctx context.Context, path string, f TransferFilter, page keyset.Page) ([]Transfer, error) {
 	page.Sort = "id"
+	if f.MemberID == 0 {
+		own, err := s.fewUnions(ctx, path)
+		if err != nil {
+			return nil, fmt.Errorf("member.Transfers: %w", err)
+		}
+		if own != nil {
+			return s.transfersOf(ctx, own, f, page)
+		}
+	}
 	where, order, args := page.Clause(map[string]string{"id": "t.id"}, "t.id", path, f.MemberID, f.State, f.Side)
 	rows, err := s.db.Query(ctx, transferSQL+`WHERE (f.path LIKE $1 || '%' AND $4 <> 'in' OR o.path LIKE $1 || '%' AND $4 <> 'out')
 		AND ($2::bigint = 0 OR t.member_id = $2) AND ($3 = '' OR t.state = $3) AND `+where+order, args...)
