@@ -6,6 +6,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/portal"
+	"unioncard/card"
 	"unioncard/card/batch"
 	"unioncard/card/member"
 	"unioncard/card/phone"
@@ -107,6 +108,8 @@ func peopleRows() []row {
 			"您打开以后，有人改了这个批次，没有办理。", "请刷新页面，核对现在的内容后再办。", 0}},
 		{is(batch.ErrNothing), problem{http.StatusConflict, "batch_nothing", "没有可办的卡",
 			"这个批次里没有还要这样办理的卡，可能同事刚刚办过。", "请刷新页面，看看现在的张数。", 0}},
+		{is(card.ErrStale), problem{http.StatusConflict, "card_changed", "会员卡刚被别人办理过",
+			"您打开以后，有人办理了这张卡，没有再办。", "请刷新页面，看现在的状态，再决定要不要办。", 0}},
 		{is(roster.ErrNotFound), problem{http.StatusNotFound, "roster_not_found", "没有这份名册",
 			"您要找的名册不存在，或不在您的管辖范围内。", "请从名册导入列表重新进入。", 0}},
 		{is(roster.ErrState, roster.ErrNothing), problem{http.StatusConflict, "roster_moved_on", "名册已经处理过了",

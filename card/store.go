@@ -95,18 +95,20 @@ func (s *Store) Get(ctx context.Context, serial int64) (Card, error) {
 	return c, nil
 }
 
-// ByNumber leads from a card's present number to its serial. ErrCodeInvalid if
-// no card has or had the number, or only a replaced one: both look alike.
-func (s *Store) ByNumber(ctx context.Context, number int64) (serial int64, err error) {
-	err = s.db.QueryRow(ctx, `SELECT card_serial FROM card_numbers WHERE number = $1 AND retired_at IS NULL`,
-		number).Scan(&serial)
+// ByNumber leads from a card's present number to its serial and to the generation
+// that the number is of, both as of one moment: read apart, a replacement in between
+// would lend the new generation to the old number. ErrCodeInvalid if no card has or
+// had the number, or only a replaced one: both look alike.
+func (s *Store) ByNumber(ctx context.Context, number int64) (serial int64, generation uint16, err error) {
+	err = s.db.QueryRow(ctx, `SELECT c.serial, c.generation FROM card_numbers n JOIN cards c ON c.serial = n.card_serial
+		WHERE n.number = $1 AND n.retired_at IS NULL`, number).Scan(&serial, &generation)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, ErrCodeInvalid
+		return 0, 0, ErrCodeInvalid
 	}
 	if err != nil {
-		return 0, fmt.Errorf("card.ByNumber: %w", err)
+		return 0, 0, fmt.Errorf("card.ByNumber: %w", err)
 	}
-	return serial, nil
+	return serial, generation, nil
 }
 
 // Activate makes an inactive card earn from now on: its member signed in on a
@@ -180,11 +182,29 @@ func (c *Card) state() *cardState {
 	return &cardState{Status: c.Status.String(), Generation: c.Generation, ValidUntil: c.ValidUntil.String(), Member: c.MemberID}
 }
 
+// ErrStale: somebody has done something to the card since it was shown.
+var ErrStale = errors.New("card: changed meanwhile")
+
+// Move makes one move of a card that is still at the version that somebody saw of
+// it: of two who ask for a replacement at once the second gets ErrStale, not another
+// number. *MoveError for what its status does not allow.
+func (s *Store) Move(ctx context.Context, by By, serial, version int64, action Action) (Card, error) {
+	return s.changeAt(ctx, by, serial, &version, action)
+}
+
 func (s *Store) change(ctx context.Context, by By, serial int64, action Action) (Card, error) {
+	return s.changeAt(ctx, by, serial, nil, action)
+}
+
+// changeAt is change of a card at a version, nil for any.
+func (s *Store) changeAt(ctx context.Context, by By, serial int64, version *int64, action Action) (Card, error) {
 	var c Card
 	err := inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if c, err = lockTx(ctx, tx, serial, action); err != nil {
 			return err
+		}
+		if version != nil && *version != c.Version {
+			return ErrStale
 		}
 		return s.moveTx(ctx, tx, by, &c, action)
 	})

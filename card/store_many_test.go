@@ -65,7 +65,7 @@ func TestIssueMany(t *testing.T) {
 			t.Errorf("member %d at version %d: %s", i, c.Version, diff)
 		}
 		numbers[c.Number] = true
-		if serial, err := s.ByNumber(ctx, c.Number); err != nil || serial != c.Serial {
+		if serial, _, err := s.ByNumber(ctx, c.Number); err != nil || serial != c.Serial {
 			t.Errorf("its number leads to %d, %v", serial, err)
 		}
 		if rows, _ := counted(t, tx, c.Serial); rows != 1 {

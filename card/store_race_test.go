@@ -116,3 +116,33 @@ func TestCancelledContext(t *testing.T) {
 		t.Errorf("version %d, %v", got.Version, err)
 	}
 }
+
+// Of many who saw a card and move it at once, one does: no card is replaced twice.
+func TestMoveOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s, unionID := seeded(t, pgtest.New(t))
+	c := issued(t, s, unionID)
+	errs := make([]error, 6)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = s.Move(ctx, by, c.Serial, c.Version, card.ActionReplace) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		} else if !errors.Is(err, card.ErrStale) {
+			t.Error(err)
+		}
+	}
+	got, err := s.Get(ctx, c.Serial)
+	if won != 1 || err != nil || got.Generation != 2 || got.Version != c.Version+1 {
+		t.Errorf("%d replacements, then %+v, %v", won, got, err)
+	}
+	if _, err := s.Move(ctx, by, c.Serial, 0, card.ActionReplace); !errors.Is(err, card.ErrStale) {
+		t.Errorf("of no version: %v", err)
+	}
+	wantMove(t, errOf(s.Move(ctx, by, c.Serial, got.Version, card.ActionFound)), card.ActionFound, card.StatusActive)
+}

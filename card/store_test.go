@@ -64,8 +64,8 @@ func TestIssue(t *testing.T) {
 	if diff := cmp.Diff(c, got); diff != "" || err != nil {
 		t.Errorf("read back: %v (-want +got):\n%s", err, diff)
 	}
-	if serial, err := s.ByNumber(ctx, c.Number); serial != c.Serial || err != nil {
-		t.Errorf("ByNumber: %d, %v", serial, err)
+	if serial, generation, err := s.ByNumber(ctx, c.Number); serial != c.Serial || generation != 1 || err != nil {
+		t.Errorf("ByNumber: %d of generation %d, %v", serial, generation, err)
 	}
 	wantMove(t, errOf(s.Issue(ctx, by, c.MemberID, until)), card.ActionIssue, card.StatusActive)
 	if _, err := s.Issue(ctx, by, 1<<40, until); err == nil {
@@ -92,7 +92,7 @@ func TestUnknownCard(t *testing.T) {
 	if _, err := s.Get(ctx, 5); err != card.ErrCodeInvalid {
 		t.Errorf("Get: %v", err)
 	}
-	if _, err := s.ByNumber(ctx, 4100000000000000); err != card.ErrCodeInvalid {
+	if _, _, err := s.ByNumber(ctx, 4100000000000000); err != card.ErrCodeInvalid {
 		t.Errorf("ByNumber: %v", err)
 	}
 	wantMove(t, s.ReportLost(ctx, by, 5), card.ActionReportLost, card.StatusNone)
@@ -117,11 +117,11 @@ func TestReplace(t *testing.T) {
 	if r.Serial != c.Serial || r.Number == c.Number || r.Generation != 2 || r.Status != card.StatusActive || r.Version != 3 {
 		t.Errorf("replaced: %+v", r)
 	}
-	if _, err := s.ByNumber(ctx, c.Number); err != card.ErrCodeInvalid {
+	if _, _, err := s.ByNumber(ctx, c.Number); err != card.ErrCodeInvalid {
 		t.Errorf("the old number: %v", err)
 	}
-	if serial, err := s.ByNumber(ctx, r.Number); serial != c.Serial || err != nil {
-		t.Errorf("the new number: %d, %v", serial, err)
+	if serial, generation, err := s.ByNumber(ctx, r.Number); serial != c.Serial || generation != 2 || err != nil {
+		t.Errorf("the new number: %d of generation %d, %v", serial, generation, err)
 	}
 }
 

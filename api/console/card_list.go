@@ -131,7 +131,7 @@ func (h *Handlers) CardFind(x *exchange.Exchange) error {
 	if err != nil {
 		wrong.Add("number", "这不是会员卡号：卡号是 16 位数字，请对照卡面逐位核对。")
 	} else {
-		serial, err := h.Cards.ByNumber(x.Ctx, number)
+		serial, _, err := h.Cards.ByNumber(x.Ctx, number)
 		if err == nil {
 			_, err = h.Cards.Show(x.Ctx, x.Account.Path, serial)
 		}

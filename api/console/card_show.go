@@ -158,32 +158,25 @@ func (h *Handlers) CardMove(x *exchange.Exchange) error {
 			done = w.Done
 		}
 	}
-	do := map[card.Action]func() error{
-		card.ActionActivate:   func() error { return h.Cards.Activate(x.Ctx, by, c.Serial) },
-		card.ActionReportLost: func() error { return h.Cards.ReportLost(x.Ctx, by, c.Serial) },
-		card.ActionFound:      func() error { return h.Cards.Found(x.Ctx, by, c.Serial) },
-		card.ActionReplace:    func() error { _, err := h.Cards.Replace(x.Ctx, by, c.Serial); return err },
-		card.ActionSuspend:    func() error { return h.Cards.Suspend(x.Ctx, by, c.Serial) },
-		card.ActionResume:     func() error { return h.Cards.Resume(x.Ctx, by, c.Serial) },
-		card.ActionCancel:     func() error { return h.Cards.Cancel(x.Ctx, by, c.Serial) },
-	}[action]
-	version, _ := form.Int("version")
-	switch {
-	case do == nil || done == "":
+	if done == "" {
 		wrong.Add("action", "请选择要办的事。")
-	case version != c.Version:
-		wrong.Add("action", "您打开以后，这张卡刚被别人办理过。请看现在的状态，再决定要不要办。")
 	}
 	if len(wrong) == 0 {
-		err := do()
+		version, _ := form.Int("version") // 0, of no card, if it is none
+		_, err := h.Cards.Move(x.Ctx, by, c.Serial, version, action)
 		if err == nil {
 			page.Notify(x, done)
 			return x.Redirect(cardURL(c.Serial))
 		}
-		if _, ok := errors.AsType[*card.MoveError](err); !ok {
+		_, moved := errors.AsType[*card.MoveError](err)
+		switch {
+		case errors.Is(err, card.ErrStale):
+			wrong.Add("action", "您打开以后，这张卡刚被别人办理过。请看现在的状态，再决定要不要办。")
+		case moved:
+			wrong.Add("action", "卡现在的状态不能这样办理，可能别人刚刚办过，请看现在的状态。")
+		default:
 			return err
 		}
-		wrong.Add("action", "卡现在的状态不能这样办理，可能别人刚刚办过，请看现在的状态。")
 	}
 	x.Status = http.StatusUnprocessableEntity
 	return h.cardShow(x, &page.Form{Values: form.Values, Errors: wrong}, page.NewForm())

@@ -63,7 +63,7 @@ func (t *tool) cardByNumber(ctx context.Context, codes *card.Codes, store *card.
 	if err != nil {
 		return card.Card{}, fmt.Errorf("%q is no card number: %w", t.args[1], err)
 	}
-	serial, err := store.ByNumber(ctx, number)
+	serial, _, err := store.ByNumber(ctx, number)
 	if err != nil {
 		return card.Card{}, err
 	}

@@ -13,10 +13,10 @@ import (
 	"unioncard/merchant/terms"
 )
 
-// Numbers leads from a typed card number to its serial, as card.Store does:
-// card.ErrCodeInvalid for one that does not exist or was replaced.
+// Numbers leads from a typed card number to its serial and generation, as card.Store
+// does: card.ErrCodeInvalid for one that does not exist or was replaced.
 type Numbers interface {
-	ByNumber(ctx context.Context, number int64) (serial int64, err error)
+	ByNumber(ctx context.Context, number int64) (serial int64, generation uint16, err error)
 }
 
 // VerifierOptions is what a Verifier works with. All but Journal, Caps,
@@ -178,7 +178,7 @@ func (v *Verifier) prove(ctx context.Context, c *Client, text string, ans *Verif
 		return code, verdict.Err
 	}
 	if kind == card.KindTyped {
-		serial, err := v.Numbers.ByNumber(ctx, code.Number)
+		serial, generation, err := v.Numbers.ByNumber(ctx, code.Number)
 		if errors.Is(err, card.ErrCodeInvalid) {
 			v.checker.Miss(text, subjects, now)
 			return code, card.ErrCodeInvalid
@@ -186,15 +186,19 @@ func (v *Verifier) prove(ctx context.Context, c *Client, text string, ans *Verif
 		if err != nil {
 			return code, away(err)
 		}
-		code.Serial = serial
+		// The number's own generation, not the view's: a card replaced since has another
+		// in the view, with which the old number would buy.
+		code.Serial, code.Generation = serial, generation
 		ans.serial = serial
 	}
 	if !v.Table.Get(code.Serial, e) {
 		// Only a typed number gets here: of a card so new that the view lacks it.
 		return code, card.ErrCodeInvalid
 	}
-	if kind == card.KindTyped {
-		code.Generation = e.Generation
+	if kind == card.KindTyped && code.Generation < e.Generation {
+		// Replaced since it was looked up. A view behind the lookup is no refusal: the
+		// commit holds the generation against the card as stored.
+		return code, card.ErrCodeInvalid
 	}
 	return code, nil
 }

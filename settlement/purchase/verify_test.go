@@ -3,6 +3,7 @@ package purchase
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -207,5 +208,46 @@ func TestVerifyAllocations(t *testing.T) {
 	run()
 	if n := testing.AllocsPerRun(200, run); n > 2 && !raceDetector {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// meanwhile is Numbers with something happening right after each lookup.
+type meanwhile struct {
+	Numbers
+	then func()
+}
+
+func (m meanwhile) ByNumber(ctx context.Context, number int64) (int64, uint16, error) {
+	serial, generation, err := m.Numbers.ByNumber(ctx, number)
+	m.then()
+	return serial, generation, err
+}
+
+// TestTypedWhileReplaced: a card replaced right after its old number was looked up
+// buys nothing by it, whether this node has seen the replacement by then or not.
+func TestTypedWhileReplaced(t *testing.T) {
+	t.Parallel()
+	for name, seen := range map[string]bool{"seen": true, "not seen yet": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, plan{})
+			number := w.number(7)
+			store := card.NewStore(w.pool, card.StoreOptions{})
+			w.verifier.Numbers = meanwhile{store, sync.OnceFunc(func() {
+				_, err := store.Replace(w.ctx, card.By{Actor: "test", Reason: "补换"}, 7)
+				w.must(err)
+				if seen {
+					w.load()
+				}
+			})}
+			ans, err := w.verify(w.till(1), &VerifyRequest{Code: number, HasAmount: true, AmountFen: 10_000})
+			if seen {
+				w.wantErr(err, card.ErrCodeInvalid)
+				return
+			}
+			w.must(err)
+			_, err = w.commit(w.till(1), "old", string(ans.Token))
+			w.wantErr(err, card.ErrCodeInvalid)
+		})
 	}
 }
