@@ -17,7 +17,8 @@
 // # Cards in hand
 //
 // Of an issuing batch the card maker gets print files: each card stands in one of
-// them, and in a later one again when it was replaced. A print file holds full
+// them, and in a later one again when it was replaced; one printed by itself, in one
+// of its own. A print file holds full
 // names, so every download is an event with its reason. Cards are then handed out
 // (delivered) and activated, by the member's phone or by a clerk. How many were
 // issued, delivered and activated is kept by batch and territory and added up for

@@ -15,6 +15,7 @@ import (
 
 	"unioncard/card"
 	"unioncard/card/personal"
+	"unioncard/card/union"
 )
 
 const (
@@ -152,14 +153,34 @@ func (s *Store) Download(ctx context.Context, by card.By, path string, id, file 
 }
 
 // DownloadCard is Download of a single card of a territory, as after a replacement;
-// its event is the card's.
+// its event is the card's. A card of a batch that stands in no print file yet gets
+// one of its own, so that the batch's next file does not have it made again. The
+// batch's row lock protects it, as in MakeFile.
 func (s *Store) DownloadCard(ctx context.Context, by card.By, path string, serial int64, format Format) (cards []Printed, err error) {
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		if cards, err = s.printed(ctx, tx, `c.serial = $1 AND starts_with(u.path, $2) AND c.status IN (1, 2, 6)`, serial, path); err != nil {
+		if err := union.Hold(ctx, tx); err != nil { // a merger moves batches and cards
+			return err
+		}
+		var batch int64
+		err := tx.QueryRow(ctx, `SELECT coalesce(c.batch_id, 0) FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id
+			WHERE c.serial = $1 AND starts_with(u.path, $2)`, serial, path).Scan(&batch)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SELECT FROM batches WHERE id = $1 FOR UPDATE`, batch); err != nil {
+			return err
+		}
+		if cards, err = s.printed(ctx, tx, `c.serial = $1 AND starts_with(u.path, $2) AND c.status IN (1, 2, 6) FOR UPDATE OF c`, serial, path); err != nil {
 			return err
 		}
 		if len(cards) == 0 {
 			return ErrNotFound
+		}
+		if err := s.placeAlone(ctx, tx, by, batch, serial); err != nil {
+			return err
 		}
 		return eventCard(ctx, tx, by, serial, format)
 	})
@@ -167,6 +188,25 @@ func (s *Store) DownloadCard(ctx context.Context, by card.By, path string, seria
 		return nil, fmt.Errorf("batch.DownloadCard: %w", err)
 	}
 	return cards, err
+}
+
+// placeAlone puts a card of a batch that stands in no print file into one of its own.
+// batch 0 does nothing: a card of none never stands in a file.
+func (s *Store) placeAlone(ctx context.Context, tx pgx.Tx, by card.By, batch, serial int64) error {
+	if batch == 0 {
+		return nil
+	}
+	var file int64
+	err := tx.QueryRow(ctx, `WITH file AS (INSERT INTO batch_files (batch_id, cards, made_by, parts)
+			SELECT $1, 1, $2, ARRAY[serial] FROM cards WHERE serial = $3 AND print_file IS NULL RETURNING id)
+		UPDATE cards SET print_file = file.id FROM file WHERE serial = $3 RETURNING file.id`, batch, by.Actor, serial).Scan(&file)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("a file of its own: %w", err)
+	}
+	return s.tell(ctx, tx, by, "batch.file", batch, map[string]any{"file": file, "cards": 1})
 }
 
 func (s *Store) printed(ctx context.Context, tx pgx.Tx, where string, args ...any) (cards []Printed, err error) {
