@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +163,16 @@ var writers = map[string]func(p *people) func() error{
 		p.exec(`UPDATE batches SET status = 3, run_actor = 'staff:1', run_reason = '发卡' WHERE id = $1`, id)
 		return func() error { return p.batches.Move(p.ctx, card.By(by), "/", id, 1, batch.Start) }
 	},
+	"upload a roster": func(p *people) func() error {
+		clerk := p.account(p.unions[410105], staff.Registrar)
+		return func() error {
+			_, err := p.rosters.Upload(p.ctx, clerk, p.from, "a.csv", strings.NewReader("姓名,身份证号\n"))
+			if _, refused := errors.AsType[*roster.RefusedError](err); refused {
+				return nil
+			}
+			return err
+		}
+	},
 	"roster": func(p *people) func() error {
 		clerk := p.account(p.unions[410105], staff.Registrar)
 		person := sample.Person(1, 1)
@@ -201,6 +213,9 @@ func (p *people) whole() {
 			JOIN unions u ON u.id IN (t.from_union, t.to_union) WHERE t.state = 'requested' AND NOT u.active`,
 		"batches at work for a union that is gone, or taken over from it": `SELECT count(*) FROM batches b JOIN unions u ON u.id = b.union_id
 			WHERE b.status IN (1, 2) AND (NOT u.active OR EXISTS (SELECT FROM union_mergers m WHERE m.into_id = u.id))`,
+		"rosters at work for a union that is gone, or taken over from it": `SELECT count(*) FROM roster_runs r JOIN unions u ON u.id = r.union_id
+			WHERE r.state IN ('queued', 'checking', 'checked', 'confirmed', 'applying')
+			AND (NOT u.active OR EXISTS (SELECT FROM union_mergers m WHERE m.into_id = u.id))`,
 		"cards that count elsewhere than their members": `SELECT count(*) FROM cards c JOIN members m ON m.id = c.member_id
 			JOIN unions u ON u.id = m.union_id WHERE c.territory <> u.territory AND c.status IN (1, 2, 3, 6)`,
 	} {
@@ -267,5 +282,32 @@ func (p *people) untilWaiting(ctx context.Context, done <-chan error) {
 			p.t.Fatal(ctx.Err())
 		default:
 		}
+	}
+}
+
+// midway is a file during whose upload something happens.
+type midway struct {
+	io.Reader
+	then func()
+}
+
+func (m midway) Read(p []byte) (int, error) {
+	m.then()
+	return m.Reader.Read(p)
+}
+
+// TestMergeDuringUpload: a roster that was being uploaded for a union when that was
+// merged is taken up neither for it nor for its successor.
+func TestMergeDuringUpload(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	clerk := p.account(p.unions[410105], staff.Registrar)
+	merge := sync.OnceFunc(func() { p.must(p.store.Merge(p.ctx, by, p.from, p.into)) })
+	_, err := p.rosters.Upload(p.ctx, clerk, p.from, "a.csv", midway{strings.NewReader("姓名,身份证号\n"), merge})
+	if refused, ok := errors.AsType[*roster.RefusedError](err); !ok || refused.Field != "union_id" {
+		t.Errorf("got %v", err)
+	}
+	if n := p.number(`SELECT count(*) FROM roster_runs`); n != 0 {
+		t.Errorf("%d rosters are left", n)
 	}
 }
