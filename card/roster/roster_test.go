@@ -261,7 +261,7 @@ func TestOutcomes(t *testing.T) {
 	p2, p9, p7 := sample.Person(1, 2), sample.Person(1, 9), sample.Person(1, 7)
 	data := csv(
 		line(1, "甲厂工会委员会"),
-		"欧阳新名,"+p2.ResidentID+",13700000001,甲厂 工会委员会",
+		"欧阳新名,"+p2.ResidentID+",13500000001,甲厂 工会委员会",
 		line(3, "金水区总工会/甲厂工会委员会"),
 		line(4, "乙厂工会委员会"),
 		line(5, "甲厂工会委员会"),
@@ -304,7 +304,7 @@ func TestOutcomes(t *testing.T) {
 	}, got); diff != "" {
 		t.Error(diff)
 	}
-	if m, err := w.members.ByPhone(w.ctx, "13700000001"); err != nil || m.ID != renamed {
+	if m, err := w.members.ByPhone(w.ctx, "13500000001"); err != nil || m.ID != renamed {
 		t.Errorf("by the new phone: %v, %v", m.ID, err)
 	}
 	if n := w.count("cards WHERE name_masked = '欧阳**' AND version = 2"); n != 1 {
