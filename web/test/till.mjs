@@ -704,7 +704,7 @@ async function excepted() {
   await outside("offers", { action: "group" });
   await offered("团购鸡蛋", "60", card);
   await word("会员有效，本单没有优惠");
-  await page.getByText("团购鸡蛋：这个优惠要逐件商品算").waitFor();
+  await page.getByText("团购鸡蛋：要逐件扫商品才能算").waitFor();
   await look("group");
   await button(page, "清空重来").click();
   await outside("offers", { action: "plain" });

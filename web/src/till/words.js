@@ -33,7 +33,7 @@ export function fixOf(problem) {
 /** whyNot is why an offer gave nothing, for somebody who has the amount alone. */
 export function whyNot(offer, shop) {
   if (offer.reason !== "items_missing" && !(offer.reason === "scope" && shop?.by_items?.some((o) => o.offer === offer.offer))) return offer.message;
-  return "这个优惠要逐件商品算，收银台只知道金额，算不了。请按上面的金额收；顾客要用它，请到能扫商品条码的收银机结账。";
+  return "要逐件扫商品才能算，这里算不了，请按上面的金额收。";
 }
 
 /** say returns {tone, word, detail, fix, go}; go is the large key's label, "" while
