@@ -110,6 +110,7 @@ func (p *phoneSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Serial int64  `json:"serial"`
 		Fen    int64  `json:"amount_fen"`
 		Ahead  int64  `json:"ahead_s"`
+		What   string `json:"what"`
 	}
 	answer, err := map[string]any{}, json.NewDecoder(r.Body).Decode(&asked)
 	if err == nil {
@@ -124,6 +125,10 @@ func (p *phoneSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer, err = p.sell(r.Context(), asked.Code, asked.Fen)
 		case "/enrolments":
 			answer["ended"], err = p.ended(r.Context(), asked.Serial)
+		case "/printed":
+			answer["code"] = p.codes.PrintedCode(asked.Serial, 1, time.Now())
+		case "/change":
+			err = p.change(r.Context(), asked.Serial, asked.What)
 		default:
 			err = errors.New("nothing of that name")
 		}
@@ -164,13 +169,33 @@ func (p *phoneSite) shown(ctx context.Context, serial int64, at time.Time) (map[
 	return out, nil
 }
 
+// sell sells as a cashier does, who takes the new price if a cap was reached.
 func (p *phoneSite) sell(ctx context.Context, code string, fen int64) (map[string]any, error) {
 	answer, err := p.shop.ask(ctx, "/v1/verifications", map[string]any{"code": code, "amount_fen": fen})
 	if err != nil || answer["problem"] != "" {
 		return answer, err
 	}
-	quote, _ := answer["quote"].(map[string]any)
-	return p.shop.ask(ctx, "/v1/purchases", map[string]any{"quote": quote["token"]})
+	for range 2 {
+		quote, _ := answer["quote"].(map[string]any)
+		answer, err = p.shop.ask(ctx, "/v1/purchases", map[string]any{"quote": quote["token"]})
+		if err != nil || answer["problem"] != "cap_reached" {
+			break
+		}
+	}
+	return answer, err
+}
+
+// change is what happens to the sessions of a card's holder meanwhile: "old", half an
+// hour passes; "over", they run out; "number", the union writes down another number.
+func (p *phoneSite) change(ctx context.Context, serial int64, what string) error {
+	const whose = ` = (SELECT member_id FROM cards WHERE serial = $1)`
+	sql := map[string]string{
+		"old":    `UPDATE phone_sessions SET created_at = created_at - interval '30 minutes' WHERE member_id` + whose,
+		"over":   `DELETE FROM phone_sessions WHERE member_id` + whose,
+		"number": `UPDATE members SET phone_hash = substring(sha256(phone_hash) for 16) WHERE id` + whose,
+	}[what]
+	_, err := p.pool.Exec(ctx, sql, serial)
+	return err
 }
 
 // ended is why the card's enrolments came to their ends, the earliest first.

@@ -61,6 +61,8 @@ try {
   await step("seven days", sevenDays);
   await step("a second phone takes over", takeOver);
   await step("a copied database", copied);
+  await step("the session runs out, the number changes", sessions);
+  await step("a stranger at the old session", confirmed);
   await step("lost and found", lost);
   await step("offers near", near);
   await step("every view, both types, three screens", views);
@@ -137,6 +139,7 @@ async function byKeyboard() {
   await page.keyboard.press("Enter");
   await right(page, m.serial);
   assert.equal(await page.locator("#face-name").innerText(), "欧阳建国");
+  assert.equal(await page.locator("#face-own").innerText(), "某厂工会");
   assert.match(await page.locator("#net").innerText(), /断网后可用至/);
   assert.equal(await page.evaluate(() => window.screenLocks), 1, "the screen is kept on");
   await press(page, page.getByRole("link", { name: "我的" }));
@@ -179,6 +182,19 @@ async function sold() {
   await go(page, "消费");
   await says(page, "¥30.05");
   assert.equal(await page.locator("#purchases > li").count(), 2);
+  // The plastic card saves 500 a day at most; what is bought after that saves nothing.
+  const { code: printed } = await outside("printed", { serial });
+  assert.equal((await sell(printed, 400_000)).problem, "");
+  await says(page, "¥4000.00");
+  await done(page);
+  assert.equal((await sell(printed, 300_000)).problem, "");
+  await says(page, "¥3000.00");
+  await done(page);
+  assert.equal((await sell(printed, 5000)).problem, "");
+  await says(page, "消费已记录，本单没有优惠");
+  assert.doesNotMatch(await page.getByRole("dialog").innerText(), /优惠成功|−¥0.00/);
+  if (wish.shots) await page.screenshot({ path: path.join(wish.shots, "phone-used-none.png") });
+  await done(page);
 }
 
 async function away() {
@@ -282,10 +298,70 @@ async function copied() {
   await says(page, "会员码已停用");
   assert.notEqual((await sell(seen.digits, 5000)).problem, "");
   assert.deepEqual((await outside("enrolments", { serial: m.serial })).ended, ["copied"]);
-  // The holder signs in anew, with a message that only the holder gets.
-  await page.getByRole("button", { name: "重新登录" }).click();
+  // The holder signs in anew, with a message that only the holder gets: the sessions
+  // are over, the copy's too.
+  assert.equal((await copy.request.get("/m/api/me")).status(), 401);
   await signIn(page, m.phone, sms);
   await right(page, m.serial);
+}
+
+async function sessions() {
+  const { page, serial, phone: number } = await member("holder");
+  await outside("change", { serial, what: "over" });
+  await page.reload();
+  await says(page, "登录已过期，离线可用至");
+  assert.equal((await sell((await right(page, serial)).digits, 5000)).problem, "", "the keys outlive the session");
+  await shots(page, "expired");
+  await page.getByRole("button", { name: "重新登录" }).filter({ visible: true }).click();
+  await page.getByRole("heading", { name: "登录工会会员卡" }).waitFor();
+  await page.getByRole("button", { name: "先不登录，返回会员码" }).click();
+  await right(page, serial);
+  await go(page, "我的");
+  await shots(page, "mine-expired");
+  // Reporting the loss goes on by itself once signed in; here only signing in is wanted.
+  await page.getByRole("button", { name: "重新登录" }).filter({ visible: true }).click();
+  await signIn(page, number, sms);
+  await says(page, "断网后可用至");
+  await right(page, serial);
+
+  await outside("change", { serial, what: "number" });
+  await page.reload();
+  await says(page, "登记的手机号已经更改");
+  await page.getByLabel("手机号", { exact: true }).waitFor();
+  assert.equal(await page.locator("#digits").isVisible(), false, "dead codes are not shown");
+  await shots(page, "number");
+  await page.reload();
+  await says(page, "登记的手机号已经更改");
+}
+
+async function confirmed() {
+  const { page: old, serial, phone: number } = await member("old phone");
+  await right(old, serial);
+  const page = await take("new phone");
+  await signIn(page, number, sms, "#message-act");
+  await outside("change", { serial, what: "old" });
+  await page.getByRole("button", { name: "换到这部手机" }).click();
+  await says(page, "再确认一次是您本人");
+  await shots(page, "confirm");
+  await right(old, serial);
+  // Away to read the message and back: the form still stands there.
+  const asked = page.waitForResponse((r) => r.url().endsWith("/m/api/me"));
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await asked;
+  await signIn(page, number, sms);
+  await right(page, serial);
+  assert.deepEqual((await outside("enrolments", { serial })).ended, ["taken_over", "live"]);
+}
+
+/** shots keeps pictures on both phones. */
+async function shots(page, name) {
+  const was = page.viewportSize();
+  for (const [width, height] of [[360, 640], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    await audit(page, `${name}, ${width}`);
+    if (wish.shots) await page.screenshot({ path: path.join(wish.shots, `phone-${name}-${width}.png`) });
+  }
+  await page.setViewportSize(was);
 }
 
 async function lost() {
@@ -297,17 +373,27 @@ async function lost() {
   await page.keyboard.press("Escape");
   assert.equal((await sell(seen.digits, 5000)).problem, "", "nothing happened before it was confirmed");
   await done(page);
+  await ready(page);
+  await page.context().setOffline(true);
+  await press(page, page.getByRole("button", { name: "挂失会员卡" }));
+  await press(page, page.getByRole("dialog").getByRole("button", { name: "挂失", exact: true }));
+  await says(page, "也可以借别人的手机登录挂失，或联系所在工会");
+  await page.context().setOffline(false);
   await press(page, page.getByRole("button", { name: "挂失会员卡" }));
   await press(page, page.getByRole("dialog").getByRole("button", { name: "挂失", exact: true }));
   await says(page, "会员卡已挂失");
   const { codes } = await outside("codes", { serial });
   assert.equal((await sell(codes[1][0], 5000)).problem, "card_lost");
   await go(page, "会员码");
+  assert.equal(await page.locator("#net").innerText(), "已联网");
+  await shots(page, "lost");
   await page.getByRole("button", { name: "找到了，解除挂失" }).click();
   await page.getByRole("button", { name: "获取短信验证码" }).click();
   await page.getByLabel("短信验证码").filter({ visible: true }).fill(await sms(number));
   await page.getByRole("button", { name: "找到了，解除挂失" }).click();
   await page.getByRole("button", { name: "挂失会员卡" }).waitFor();
+  await says(page, "已解除挂失");
+  await shots(page, "found");
   await go(page, "会员码");
   await page.getByRole("button", { name: "换一个码" }).waitFor();
   await right(page, serial);

@@ -8,6 +8,7 @@ export class Problem extends Error {
     this.code = document.code || "";
     this.fix = document.fix || "";
     this.retryAfter = document.retry_after_s;
+    this.ended = document.ended || ""; // why an enrolment ended
   }
   /** words are what the holder reads. */
   get words() {
@@ -17,8 +18,9 @@ export class Problem extends Error {
 
 /** Offline: there was no answer. */
 export class Offline extends Error {
+  also = ""; // what else the holder can do
   get words() {
-    return "没有连上网络。请检查手机的网络后再试。";
+    return `没有连上网络。请检查手机的网络后再试。${this.also}`;
   }
 }
 

@@ -14,7 +14,7 @@ import { SignIn } from "./signin.js";
 import * as store from "./store.js";
 import { Used } from "./used.js";
 
-const TITLES = { signin: "登录", code: "会员码", purchases: "我的优惠消费", nearby: "优惠商家", mine: "我的" };
+const TITLES = { signin: "登录工会会员卡", code: "会员码", purchases: "我的优惠消费", nearby: "优惠商家", mine: "我的" };
 
 /** start shows what this phone knows at once, then asks the service. */
 export async function start() {
@@ -47,7 +47,8 @@ export class App {
     this.signed = undefined; // unknown until the service has said
     this.online = navigator.onLine;
     this.where = "none"; // enrolled: "this", "other", "none", as the service said last
-    this.told = why || ""; // why this phone has no codes any more
+    this.told = why || ""; // why this phone has no codes any more, see ENDED
+    this.asking = ""; // why the sign-in form stands there, see signin.js
   }
 
   run() {
@@ -75,7 +76,7 @@ export class App {
     // Who is not known here is most likely a stranger: the form need not wait for the
     // service to say so.
     if (!this.known && !this.signed) view = view === "nearby" ? view : "signin";
-    if (this.signed === false && (view === "purchases" || this.asking)) view = "signin";
+    if (this.asking || (this.signed === false && view === "purchases")) view = "signin";
     const changed = view !== this.view;
     this.view = view;
     show("data-view", view);
@@ -86,7 +87,7 @@ export class App {
     }
     if (TITLES[view]) {
       $("title").textContent = TITLES[view];
-      document.title = `${TITLES[view]} · 工会会员卡`;
+      document.title = view === "signin" ? TITLES[view] : `${TITLES[view]} · 工会会员卡`;
     }
     if (changed) {
       window.scrollTo(0, 0);
@@ -123,7 +124,8 @@ export class App {
   /** take takes what the service says of the holder and sees to the keys. */
   async take(me) {
     this.signed = true;
-    this.asking = false;
+    // Who went to read the message comes back to the form.
+    if (this.asking !== "confirm") this.asking = "";
     this.me = me;
     this.where = me.enrolled;
     // The whole number is not kept: the face does without.
@@ -152,10 +154,22 @@ export class App {
     if (!this.usable) return;
     try {
       if (me.enrolled === "this") this.held = await enrolment.touch(this.clock);
-      this.held = await enrolment.renew(this.service, this.clock, this.prefix, me.enrolled === "this" ? me.card.epoch : undefined);
+      this.held = await enrolment.renew(this.service, this.clock, me.enrolled === "this" ? me.card.epoch : undefined);
       this.where = "this";
     } catch (error) {
-      if (error instanceof Problem && error.status === 401) await this.lose(me.enrolled === "other" ? "moved" : "ended");
+      if (error.code === "enrolment_ended") await this.lose(error.ended || (me.enrolled === "other" ? "taken_over" : "copied"));
+      else if (!error.words) throw error;
+      // With a copy about, the sessions ended too.
+      if (this.told === "copied") await this.signedOut();
+    }
+  }
+
+  /** learn asks without a session whether the keys held are dead. */
+  async learn() {
+    try {
+      this.held = await enrolment.renew(this.service, this.clock); // another tab may have signed in
+    } catch (error) {
+      if (error.code === "enrolment_ended") await this.lose(error.ended || "copied");
       else if (!error.words) throw error;
     }
   }
@@ -169,8 +183,9 @@ export class App {
       this.slot = { now: 0, used: [0, 0] };
       await store.write({ slot: this.slot, why: undefined });
     } catch (error) {
-      if (error.code !== "enrolled_elsewhere") throw error;
-      this.where = "other";
+      if (error.code === "sign_in_again") this.where = "again";
+      else if (error.code === "enrolled_elsewhere") this.where = "other";
+      else throw error;
     }
   }
 
@@ -180,12 +195,17 @@ export class App {
     await store.write({ why });
     this.held = undefined;
     this.told = why;
+    // The next code is another enrolment's; until it is drawn the dead one must not show.
+    $("digits").textContent = "";
+    delete $("digits").dataset.code;
   }
 
   async signedOut() {
     this.signed = false;
     this.online = true;
     this.push.close();
+    // Keys outlive a session that ran out, but not the enrolment.
+    if (this.held) await this.learn();
     if (!this.held) {
       this.face = undefined;
       await store.write({ face: undefined });
@@ -195,10 +215,29 @@ export class App {
   /** signedIn is told by the sign-in form. */
   async signedIn() {
     this.justSignedIn = true;
-    this.asking = false;
+    this.asking = "";
+    const { then, whose } = this;
+    this.then = this.whose = undefined;
     if (location.hash) history.replaceState(null, "", location.pathname);
     await this.refresh();
     $("title").focus();
+    if (whose && whose === this.face?.member.id) await then?.();
+  }
+
+  /** signIn shows the form; then is done after it, if it is the same member's. */
+  signIn(then) {
+    this.asking = this.signed ? "confirm" : "again";
+    this.then = then;
+    this.whose = this.face?.member.id;
+    this.route(true);
+  }
+
+  /** back leaves the form to show what is known without it. */
+  back() {
+    this.asking = "";
+    this.then = undefined;
+    if (location.hash !== "#code") location.hash = "code";
+    this.route(true);
   }
 
   /** signOut forgets everything on this phone. */

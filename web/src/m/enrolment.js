@@ -34,13 +34,13 @@ export function enrol(service, clock, prefix, takeover) {
 
 /** renew fetches keys if those held are getting old, or are of another epoch than
  * the service takes now (any, if none is given). */
-export function renew(service, clock, prefix, epoch) {
+export function renew(service, clock, epoch) {
   return alone(async () => {
     const held = await load();
     if (!held || (held.epoch === epoch && !due(held, clock.now()))) return held;
     const proof = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, held.device, new TextEncoder().encode(held.renewal));
     const answer = await service.post("keys", { enrolment: held.enrolment, renewal: held.renewal, proof: base64(proof) });
-    return keep(clock, prefix, held.device, answer);
+    return keep(clock, held.keys[0].head.slice(0, 2), held.device, answer);
   });
 }
 

@@ -6,6 +6,7 @@ import { $, busy, say, show } from "./page.js";
 import * as store from "./store.js";
 import { codeOf, keyFor, STEP, stepOf } from "./totp.js";
 import { Wake } from "./wake.js";
+import { ENDED } from "./signin.js";
 import { clockTime, groups, moment, span } from "./words.js";
 
 /** What a card that earns nothing says, by its status. */
@@ -29,6 +30,7 @@ export class Face {
     $("face-lost").addEventListener("click", () => {
       location.hash = "mine";
     });
+    $("relogin").addEventListener("click", () => app.signIn());
     window.addEventListener("resize", () => this.redraw());
     document.addEventListener("type", () => this.redraw());
   }
@@ -47,6 +49,7 @@ export class Face {
     const { face } = this.app;
     const member = face?.member;
     say($("face-union"), member?.union || "工会会员卡");
+    say($("face-own"), member?.own_union && member.own_union !== member.union ? member.own_union : "");
     say($("face-name"), member?.name || "");
     $("face-number").textContent = face?.card ? face.card.number_masked : "—";
     $("face-valid").textContent = face?.card?.valid_until || "—";
@@ -67,12 +70,14 @@ export class Face {
     const { held, online, clock, signed } = app;
     const line = $("net");
     line.dataset.net = online ? "on" : "off";
-    const limit = held && moment(enrolment.until(held));
+    // A card that is lost shows no code, whatever keys lie here.
+    const limit = held && app.usable && moment(enrolment.until(held));
     let words = "";
     if (!online) words = limit && this.left() > 0 ? `没有网络，离线可用至 ${limit}` : "没有网络";
-    else if (signed === false && held) words = `登录已过期，离线可用至 ${limit}`;
-    else if (held && signed) words = `已联网。断网后可用至 ${limit}`;
+    else if (signed === false && held) words = limit ? `登录已过期，离线可用至 ${limit}` : "登录已过期";
+    else if (held && signed) words = limit ? `已联网。断网后可用至 ${limit}` : "已联网";
     say(line, words);
+    $("relogin").hidden = !(online && signed === false && held);
     let skew = "";
     if (clock.unsure && !online) skew = "手机的时间刚被改动过，会员码可能不被接受。请打开网络，时间会自动校正。";
     else if (Math.abs(clock.offset) >= SKEW_WORTH_SAYING) {
@@ -96,24 +101,25 @@ export class Face {
     const status = face?.card?.expired ? "expired" : face?.card?.status;
     if (face?.card?.status === "lost") return [...STATUS.lost, "找到了，解除挂失", () => (location.hash = "mine")];
     if (status && status !== "active") return [...(STATUS[status] || STATUS.suspended), ...(status === "expired" || status === "cancelled" ? [] : ["重新查询", () => app.refresh()])];
-    if (told === "moved" || where === "other") {
-      return [told ? "会员码已转到另一部手机" : "会员码在另一部手机上",
-        `${told ? "这部手机上的会员码已经停用。如果不是您本人操作，请马上挂失。" : ""}换到这部手机后，另一部手机上的会员码马上停用。`,
+    const moved = told === "taken_over";
+    if (where === "again") {
+      return ["请再确认一次是您本人", "为了不让别人把会员码转走，在这部手机上启用之前，要再用一次短信验证码。", "获取短信验证码", () => this.confirm()];
+    }
+    if (moved || where === "other") {
+      return [moved ? "会员码已转到另一部手机" : "会员码在另一部手机上",
+        `${moved ? "这部手机上的会员码已经停用。如果不是您本人操作，请马上挂失。" : ""}换到这部手机后，另一部手机上的会员码马上停用。`,
         "换到这部手机", () => this.enrol(true)];
     }
-    if (told === "ended") {
-      return ["这部手机上的会员码已停用", "为了安全，会员码的凭证只能在一部手机上用一次；发现重复使用就会停用。请重新登录，再在这部手机上启用。如果不是您本人操作，请马上挂失。",
-        "重新登录", () => this.signIn()];
-    }
+    if (told) return ["这部手机上的会员码已停用", ENDED[told] || ENDED.copied, "重新登录", () => app.signIn()];
     if (!held) {
       if (!online) return ["这部手机还没有会员码", "请先联网一次，之后没有网络也能用 7 天。", "重试", () => app.refresh()];
-      if (signed === false) return ["请重新登录", "登录后才能启用会员码。", "登录", () => this.signIn()];
+      if (signed === false) return ["请重新登录", "登录后才能启用会员码。", "登录", () => app.signIn()];
       return ["在这部手机上启用会员码", "启用后没有网络也能出示会员码。", "启用会员码", () => this.enrol(false)];
     }
     const { keys } = held;
     if (this.left() <= 0 || !keyFor(keys, app.slot.now, app.clock.now())) {
       return ["太久没有联网", `为了安全，会员码在上次联网 7 天后停用（${moment(enrolment.until(held))}）。请打开网络，会自动恢复。如果手机的时间不对，请先改正。`,
-        signed === false && online ? "重新登录" : "重新联网", () => (signed === false && online ? this.signIn() : this.again())];
+        signed === false && online ? "重新登录" : "重新联网", () => (signed === false && online ? app.signIn() : this.again())];
     }
     return undefined;
   }
@@ -131,18 +137,18 @@ export class Face {
 
   async enrol(takeover) {
     await this.app.enrol(takeover);
-    await this.app.refresh();
+    if (this.app.where === "again") this.confirm();
+    else await this.app.refresh();
+  }
+
+  /** confirm asks for a code by SMS, without which no phone takes over. */
+  confirm() {
+    this.app.signIn(() => busy($("message-act"), $("message-wrong"), () => this.app.held || this.enrol(true)));
   }
 
   async again() {
     await this.app.refresh();
     if (!this.app.online) say($("message-wrong"), "还是没有连上网络。");
-  }
-
-  signIn() {
-    this.app.asking = true;
-    this.app.signed = false;
-    this.app.route(true);
   }
 
   /** change shows the other slot's code, for a second purchase without a network. */
@@ -173,7 +179,7 @@ export class Face {
     const used = app.slot.used[app.slot.now] >= step;
     say($("slot"), used ? `此码已用，${left} 秒后换新` : "");
     $("digits").dataset.slot = String(app.slot.now);
-    const wanted = `${step}.${app.slot.now}`;
+    const wanted = `${step}.${app.slot.now}.${app.held.epoch}`;
     if (wanted !== this.drawn) this.code(wanted, now);
   }
 

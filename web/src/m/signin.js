@@ -45,6 +45,16 @@ export async function sendCode(service, phone, wait) {
   }
 }
 
+/** Why a phone has no codes any more, by phone_enrolments.ended. */
+export const ENDED = {
+  taken_over: "会员码已转到另一部手机。如果不是您本人操作，请马上挂失。",
+  copied: "会员码的凭证只能在一部手机上用一次，发现重复使用就会停用。请重新登录后启用；如果不是您本人操作，请马上挂失。",
+  signed_out: "已经退出登录。重新登录后可以再启用。",
+  ended_elsewhere: "在另一部手机上让这部手机退出了登录。重新登录后可以再启用；如果不是您本人操作，请马上挂失。",
+  number_changed: "在工会登记的手机号已经更改，请用新的手机号登录。如果不是您本人要求更改的，请马上联系所在工会。",
+  left: "您已办理离会，会员卡随之注销。重新入会后会有新卡。",
+};
+
 export class SignIn {
   constructor(app) {
     this.app = app;
@@ -54,10 +64,15 @@ export class SignIn {
     $("code-form").addEventListener("submit", (event) => this.enter(event));
     $("sms-again").addEventListener("click", () => busy($("sms-again"), $("sms-wrong"), () => this.again()));
     $("sms-other").addEventListener("click", () => this.other());
+    $("signin-back").addEventListener("click", () => this.app.back());
   }
 
   draw() {
-    say($("signin-why"), this.app.told || this.app.asking ? "登录后可在这部手机上重新启用会员码。" : "");
+    const { app } = this;
+    const { asking, told } = app;
+    const confirm = asking === "confirm" ? "请用短信验证码再确认一次是您本人，然后接着办理。" : "";
+    say($("signin-why"), confirm || (told && !app.held ? `这部手机上的会员码已停用。${ENDED[told] || ENDED.copied}` : asking ? "登录后接着使用会员码。" : ""));
+    $("signin-back").hidden = !app.known;
   }
 
   async ask(event) {

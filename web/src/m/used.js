@@ -24,6 +24,10 @@ export class Used {
     const slot = purchase.slot ?? this.app.slot.now;
     const byPhone = this.app.held && (purchase.code ?? "phone") === "phone";
     if (byPhone) await this.app.use(slot, stepOf(at));
+    const none = purchase.discount_fen === 0;
+    $("used").classList.toggle("none", none);
+    $("used-title").textContent = none ? "消费已记录，本单没有优惠" : "优惠成功";
+    for (const row of $("used").querySelectorAll("[data-saved]")) row.hidden = none;
     $("used-outlet").textContent = purchase.outlet || purchase.merchant;
     $("used-amount").textContent = yuan(purchase.amount_fen);
     $("used-discount").textContent = yuan(-purchase.discount_fen);
