@@ -76,6 +76,21 @@ func InTx(ctx context.Context, db DB, owner string, f func(tx pgx.Tx) error) err
 	return nil
 }
 
+// InTxAgain is InTx, run once more if PostgreSQL broke it off for a deadlock: what
+// nobody can order beforehand, as a merger's locks and those of who publishes Terms,
+// is no failure to whoever waits for it. f must be safe to repeat: it reads all anew
+// in the transaction, and leaves nothing outside it but what it sets each time.
+func InTxAgain(ctx context.Context, db DB, owner string, f func(tx pgx.Tx) error) error {
+	err := InTx(ctx, db, owner, f)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == deadlockDetected {
+		err = InTx(ctx, db, owner, f)
+	}
+	return err
+}
+
+// deadlockDetected is the SQLSTATE of a transaction that lost a deadlock.
+const deadlockDetected = "40P01"
+
 // record writes a change's event and its rows of the change feed.
 func record(ctx context.Context, tx pgx.Tx, by By, action, object string, before, after any, changes ...feed.Change) error {
 	if err := event.Record(ctx, tx, by.Actor, action, object, by.Reason, before, after); err != nil {

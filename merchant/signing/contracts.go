@@ -296,7 +296,7 @@ func sameAgreement(ctx context.Context, tx pgx.Tx, was *Agreement, p *Proposal, 
 // merchant.Store.PublishTerms and ActivateContract refuse, floors that have risen
 // meanwhile among it. The approval's row lock keeps two publishers apart.
 func (c *Contracts) Publish(ctx context.Context, a *staff.Account, contract int64) (out *merchant.Published, err error) {
-	err = change(ctx, c.db, func(tx pgx.Tx) error {
+	err = again(ctx, c.db, func(tx pgx.Tx) error {
 		s, now, err := c.hold(ctx, tx, a, contract)
 		if err != nil {
 			return err

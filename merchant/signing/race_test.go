@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"unioncard/card/union/staff"
 	"unioncard/merchant"
 	"unioncard/merchant/signing"
 )
@@ -120,5 +123,56 @@ func TestPublishWhileTheDaysAreEdited(t *testing.T) {
 	}
 	if n := o.count(`SELECT count(*) FROM contracts WHERE status = 'active'`); n != 0 {
 		t.Errorf("%d contracts in force that nobody signed so", n)
+	}
+}
+
+// TestDecideAfterDeadlock: an approval that PostgreSQL breaks off for a deadlock, as
+// with a merger, is done over, and carried out once; not for ever, and for no other
+// error.
+func TestDecideAfterDeadlock(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		state string // SQLSTATE of the first losses
+		lost  int
+		runs  int
+		good  bool
+	}{
+		{"40P01", 1, 2, true},
+		{"40P01", 2, 2, false},
+		{"57014", 1, 1, false},
+	} {
+		t.Run(fmt.Sprint(c.state, " ", c.lost), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			kind, runs := noteKind(), 0
+			rename := kind.Apply
+			kind.Apply = func(ctx context.Context, tx pgx.Tx, by merchant.By, p *signing.Proposal) error {
+				if err := rename(ctx, tx, by, p); err != nil {
+					return err
+				}
+				if runs++; runs > c.lost {
+					return nil
+				}
+				// Which side of a deadlock loses is a matter of moments: this one does.
+				_, err := tx.Exec(ctx, `DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '`+c.state+`'; END $$`)
+				return fmt.Errorf("rename: %w", err)
+			}
+			s := w.desk(kind)
+			id := w.propose(s, w.account(w.county, staff.Negotiator))
+			err := s.Decide(w.ctx, w.account(w.county, staff.Approver), id, true, "同意")
+			if (err == nil) != c.good || runs != c.runs {
+				t.Errorf("run %d times: %v", runs, err)
+			}
+			want := 0
+			if c.good {
+				want = 1
+			}
+			if n := w.count(`SELECT count(*) FROM events WHERE action = 'proposal.approve'`); n != want {
+				t.Errorf("told %d times", n)
+			}
+			if n := w.count(`SELECT version::integer FROM unions WHERE id = $1`, w.county); n != 1+want {
+				t.Errorf("the union is at version %d", n)
+			}
+		})
 	}
 }

@@ -142,7 +142,8 @@ func (s *Store) maySee(ctx context.Context, tx pgx.Tx, a *staff.Account, officeI
 // merchant.ErrNotFound outside the checker's territory, *merchant.MoveError if it
 // no longer waits, ErrOwnProposal, ErrNotYours, ErrStale, merchant.FieldErrors
 // without a reason, and what the kind's Check and Apply refuse. The proposal's row lock
-// keeps two checkers apart.
+// keeps two checkers apart. After a deadlock, as with a merger of unions, it is done
+// over once: a kind's Check and Apply leave nothing outside their transaction.
 func (s *Store) Decide(ctx context.Context, checker *staff.Account, id int64, approve bool, reason string) error {
 	if err := checkReason(reason); err != nil {
 		return err
@@ -151,7 +152,7 @@ func (s *Store) Decide(ctx context.Context, checker *staff.Account, id int64, ap
 	if approve {
 		action = "approve"
 	}
-	return change(ctx, s.db, func(tx pgx.Tx) error {
+	return again(ctx, s.db, func(tx pgx.Tx) error {
 		p, err := s.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -275,6 +276,11 @@ func (s *Store) Fresh(ctx context.Context, p *Proposal) (bool, error) {
 // change runs f in a transaction of its own and commits it.
 func change(ctx context.Context, db merchant.DB, f func(tx pgx.Tx) error) error {
 	return merchant.InTx(ctx, db, "signing", f)
+}
+
+// again is change for a function that is safe to repeat after a deadlock.
+func again(ctx context.Context, db merchant.DB, f func(tx pgx.Tx) error) error {
+	return merchant.InTxAgain(ctx, db, "signing", f)
 }
 
 // rollbackTimeout bounds a rollback whose caller has gone away.

@@ -31,7 +31,7 @@ var ErrNeedsChecker = errors.New("territory: this merger takes a second person")
 // Merge merges one grassroots union into another at once. ErrNeedsChecker for other
 // unions; merchant.FieldErrors on "into"; BlockedError.
 func (s *Store) Merge(ctx context.Context, by merchant.By, from, into int64) error {
-	return s.change(ctx, func(tx pgx.Tx) error {
+	return merchant.InTxAgain(ctx, s.db, "territory", func(tx pgx.Tx) error {
 		u, err := union.Get(ctx, tx, from)
 		if err != nil {
 			return err
