@@ -12,7 +12,8 @@ import (
 )
 
 // printWelcome tells whoever started the demonstration where everything is and
-// how to log a first till in.
+// how to log a first till in. The shop is one where any first sale shows a
+// discount: a percentage for everybody, always; in the browser the amount is enough.
 func printWelcome(ctx context.Context, w io.Writer, n *node) error {
 	var outlet, number int64
 	var shop, offers string
@@ -21,7 +22,9 @@ func printWelcome(ctx context.Context, w io.Writer, n *node) error {
 		JOIN contract_outlets co ON co.outlet_id = o.id AND co.during @> clock_timestamp()
 		JOIN contracts c ON c.id = co.contract_id AND c.status = 'active' AND c.trade = 'shopping'
 		JOIN contract_terms t ON t.contract_id = c.id AND t.effective @> clock_timestamp()
-		WHERE o.status = 'active' ORDER BY o.id LIMIT 1`).Scan(&outlet, &shop, &offers)
+		WHERE o.status = 'active'
+		ORDER BY NOT EXISTS (SELECT FROM jsonb_array_elements(t.terms->'offers') x WHERE x->'benefit'->>'kind' = 'percent'
+			AND NOT x ?| ARRAY['calendar', 'limits', 'eligibility']), o.id LIMIT 1`).Scan(&outlet, &shop, &offers)
 	if err != nil {
 		return fmt.Errorf("look for a shop: %w", err)
 	}
