@@ -48,10 +48,7 @@ func (h *Handlers) BatchHand(x *exchange.Exchange) error {
 		return err
 	}
 	var wrong merchant.FieldErrors
-	reason := form.Text("hand_reason")
-	if reason == "" || len([]rune(reason)) > 500 {
-		wrong.Add("hand_reason", "请写明交给谁、怎么交的，最多 500 字，会记入操作日志。")
-	}
+	reason := reasonAs(form, "hand_reason", &wrong)
 	what := form.Text("what")
 	if what != "deliver" && what != "activate" {
 		wrong.Add("what", "请选择交付还是激活。")

@@ -264,10 +264,7 @@ func (h *Handlers) BatchEdit(x *exchange.Exchange) error {
 		return err
 	}
 	var wrong merchant.FieldErrors
-	reason := form.Text("edit_reason")
-	if reason == "" || len([]rune(reason)) > 500 {
-		wrong.Add("edit_reason", "请写明理由，最多 500 字，会记入操作日志。")
-	}
+	reason := reasonAs(form, "edit_reason", &wrong)
 	version, _ := form.Int("version")
 	d := b.Draft
 	d.Title, d.Target, d.DueOn = "", 0, time.Time{}

@@ -81,10 +81,7 @@ func (h *Handlers) CardCreate(x *exchange.Exchange) error {
 
 // printReason is why a print file is downloaded; who reads the log must see it.
 func printReason(form *exchange.Form, wrong *merchant.FieldErrors) string {
-	reason := form.Text("print_reason")
-	if reason == "" || len([]rune(reason)) > 500 {
-		wrong.Add("print_reason", "请写明下载给谁、做什么用，最多 500 字。")
-	}
+	reason := reasonAs(form, "print_reason", wrong)
 	return reason
 }
 

@@ -19,3 +19,15 @@ func TestReasonNamesNobody(t *testing.T) {
 		}
 	}
 }
+
+// TestReasonsOfTheirOwnName: a reason under another field's name is held to the same.
+func TestReasonsOfTheirOwnName(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]int{"交制卡单位": 0, "": 1, "交13800001111": 1} {
+		var wrong merchant.FieldErrors
+		printReason(&exchange.Form{Values: url.Values{"print_reason": {reason}}}, &wrong)
+		if len(wrong) != want || want == 1 && wrong[0].Field != "print_reason" {
+			t.Errorf("%q: %v", reason, wrong)
+		}
+	}
+}
