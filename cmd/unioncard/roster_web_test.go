@@ -62,6 +62,12 @@ func TestRosterPages(t *testing.T) {
 		t.Errorf("%d downloads are logged with their reason", n)
 	}
 
+	turned := hand.want("two columns turned", send(hand, []byte("姓名,身份证号,手机号\n王小明,13800000001,"+workerID(t, 1)+"\n")), http.StatusSeeOther).to()
+	checked(turned)
+	if body := hand.want("the check", hand.get(turned), http.StatusOK, "两列可能填反了", "在原来的文件里对调两列").body; strings.Contains(body, "下载问题名册") {
+		t.Error("the rows of turned columns are offered one by one")
+	}
+
 	// Who may not: nobody learns of another's roster, and a reader changes nothing.
 	other.want("another's", other.get(at), http.StatusNotFound)
 	for _, path := range []string{"/apply", "/discard", "/faults"} {
