@@ -82,6 +82,9 @@ func TestBatchInWords(t *testing.T) {
 		t.Error("one warning for all actions")
 	}
 	c.want("replace", c.post(own+"/move", "action", "replace", "version", idText(live(0).Version), "reason", "卡坏了"), 303)
+	c.want("replace what was shown before", c.post(own+"/move", "action", "replace", "version", idText(live(0).Version-1), "reason", "卡坏了"), 422,
+		"这张卡刚被别人办理过", "第 2 张")
+	c.want("replace without a version", c.post(own+"/move", "action", "replace", "reason", "卡坏了"), 422, "这张卡刚被别人办理过", "第 2 张")
 	c.want("replaced", c.get(own), 200, "卡坏了", "第 2 张", "新卡还没有列入", "新卡还没有交付", "旧卡时激活")
 
 	// A file has a Chinese name.
