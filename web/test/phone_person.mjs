@@ -93,13 +93,13 @@ function pixels(bits) {
 
 /** scan reads a Code 128 C as a laser does: along one line, by the widths of dark and
  * light in modules. */
-function scan(line) {
+export function scan(line, pairs = 10) {
   const runs = line.match(/0+|1+/g).map((run) => run.length);
   const unit = Math.min(...runs);
   assert.ok(runs[0] >= 10 * unit && runs.at(-1) >= 10 * unit, "quiet zones");
   assert.ok(runs.every((r) => r % unit === 0), "bars in whole modules");
   const widths = runs.slice(1, -1).map((r) => r / unit);
-  assert.equal(widths.length, 12 * 6 + 6 + 1, "start, ten pairs, check, stop");
+  assert.equal(widths.length, (pairs + 2) * 6 + 7, "start, pairs, check, stop");
   assert.equal(widths.slice(0, 6).join(""), "211232", "start C");
   assert.equal(widths.slice(-7).join(""), "2331112", "stop");
   const values = [];

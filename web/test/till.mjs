@@ -12,7 +12,9 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { text } from "node:stream/consumers";
 import { launch } from "./browser.mjs";
+import decodeQR from "qr/decode.js";
 import { button, field, sees } from "./person.mjs";
+import { scan as laser } from "./phone_person.mjs";
 import { units } from "./till_units.mjs";
 
 const wish = JSON.parse(await text(process.stdin));
@@ -177,6 +179,7 @@ async function quoted(yuan, kind = "phone") {
 async function activate() {
   await page.setViewportSize({ width: 390, height: 844 });
   await sees(page, "15 分钟内有效");
+  assert.equal(await page.locator("[data-e=line]").innerText(), "还没有激活");
   await look("activate");
   const code = field(page, "激活码");
   await code.fill("7K3M");
@@ -198,6 +201,17 @@ async function activate() {
   await page.getByRole("heading", { name: "测试超市一店" }).waitFor();
   await word("输金额，或先扫会员码");
   await page.getByText("已连接").waitFor();
+  // What is said for a while is in nobody's way, and gone with the next key.
+  const toast = page.locator(".toast[data-shown]");
+  await toast.waitFor();
+  const [said, keys] = await Promise.all([toast.boundingBox(), page.locator(".pad").boundingBox()]);
+  assert.ok(said.y + said.height <= keys.y, "the message covers the keypad");
+  await page.setViewportSize({ width: 1024, height: 768 });
+  const [wide, right] = await Promise.all([toast.boundingBox(), page.locator(".pad").boundingBox()]);
+  assert.ok(wide.x + wide.width <= right.x, "the message covers the keypad of a wide screen");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await pad(["1", "删去一位"]);
+  assert.equal(await toast.count(), 0);
   // The key is there, and no script can take it out.
   const key = await page.evaluate(async () => {
     const db = await new Promise((ok) => { const r = indexedDB.open("unioncard-till"); r.onsuccess = () => ok(r.result); });
@@ -394,6 +408,22 @@ async function changed() {
   await go();
   await word("成交，优惠已记录");
   await button(page, "下一位").click();
+  // Nothing is left of the day's limit: no green, and no price struck through.
+  await pad("30");
+  await scan(code);
+  await page.locator("[data-phase=quote]").waitFor();
+  if ((await value("payable")) !== "¥30.00") {
+    await go();
+    await word("价格有变，请告诉顾客");
+  }
+  assert.equal(await value("payable"), "¥30.00");
+  assert.equal(await page.locator("[data-e=before]").isVisible(), false);
+  await go();
+  await word("成交（本单没有优惠）");
+  assert.equal(await page.locator("[data-e=saved]").isVisible(), false);
+  assert.ok(await page.locator(".verdict .icon-none").isVisible(), "no icon beside the colour");
+  await look("none");
+  await button(page, "下一位").click();
 }
 
 async function expired() {
@@ -551,6 +581,22 @@ async function undo() {
   assert.match(await page.locator("[data-e=receipt]").innerText(), new RegExp(`测试超市一店[\\s\\S]*原价[\\s\\S]*200\\.00[\\s\\S]*实收[\\s\\S]*¥180\\.00[\\s\\S]*已退完[\\s\\S]*${number}`));
   assert.equal(await page.locator("main").isVisible(), false);
   if (wish.shots) await page.screenshot({ path: path.join(wish.shots, "till-receipt.png") });
+  // Its number as bars and as a QR code.
+  const [qr, bars] = await page.locator("[data-e=receipt] path").evaluateAll((all) => all.map((p) => p.getAttribute("d")));
+  const squares = [...qr.matchAll(/M(\d+) (\d+)h1/g)].map(([, x, y]) => [Number(x), Number(y)]);
+  const side = Math.max(...squares.flat()) + 5;
+  const data = new Uint8ClampedArray(side * side * 64 * 4).fill(255);
+  for (const [x, y] of squares) for (let i = 0; i < 64; i++) data.fill(0, ((y * 8 + (i >> 3)) * side * 8 + x * 8 + (i & 7)) * 4, ((y * 8 + (i >> 3)) * side * 8 + x * 8 + (i & 7)) * 4 + 3);
+  const printed = decodeQR({ width: side * 8, height: side * 8, data });
+  const line = Array(275).fill("0");
+  for (const [, x, wide] of bars.matchAll(/M(\d+) 0h(\d+)v/g)) line.fill("1", Number(x), Number(x) + Number(wide));
+  assert.equal(laser(line.join(""), 20), printed);
+  await page.setViewportSize({ width: 300, height: 844 });
+  if (wish.shots) await page.screenshot({ path: path.join(wish.shots, "till-receipt-80.png") });
+  await page.setViewportSize({ width: 190, height: 844 });
+  assert.equal(await page.locator("[data-e=receipt] .bars").isVisible(), false, "bars too fine for paper of 58 mm");
+  if (wish.shots) await page.screenshot({ path: path.join(wish.shots, "till-receipt-58.png") });
+  await page.setViewportSize({ width: 390, height: 844 });
   await page.emulateMedia({ media: null });
 
   // By its number, with a slip first.
@@ -562,6 +608,16 @@ async function undo() {
   await box.getByText(number).waitFor();
   assert.equal(await button(box, "撤销或退款").isVisible(), false);
   await button(box, "关闭").click();
+  // By its code, in the middle of a sale, which stays as it is.
+  await page.getByRole("button", { name: "收款" }).click();
+  await pad("12");
+  await scan(printed);
+  await box.getByText(number).waitFor();
+  await button(box, "关闭").click();
+  await page.getByRole("button", { name: "收款" }).click();
+  assert.equal(await amount(), "12");
+  await button(page, "清空重来").click();
+  await page.getByRole("button", { name: "今日" }).click();
   const after = await sold();
   assert.deepEqual([after.all, after.voided, after.refunded], [before.all + 2, 1, 1]);
 }
@@ -572,15 +628,13 @@ async function lostVoid() {
   await go();
   await word("成交，优惠已记录");
   const before = (await sold()).voided;
-  await button(page, "撤销或退款").click();
+  await button(page, "撤销或退款").click(); // straight to the form
   const box = page.getByRole("dialog");
-  await button(box, "撤销或退款").click();
   await net("lose");
   await button(box, "撤销整笔").click();
   await page.getByText("没有收到答复，本机会自动查清").waitFor();
   // Another key would undo more than was asked for.
   await button(page, "撤销或退款").click();
-  await button(box, "撤销或退款").click();
   await button(box, "撤销整笔").click();
   await box.getByText("上一次撤销或退款还没有查清").waitFor();
   await button(box, "关闭").click();
@@ -680,9 +734,8 @@ async function excepted() {
   await go();
   await word("成交，优惠已记录");
   // Half of it back, by the amount.
-  await button(page, "撤销或退款").click();
+  await button(page, "撤销或退款").click(); // straight to the form
   const box = page.getByRole("dialog");
-  await button(box, "撤销或退款").click();
   await box.getByLabel("退款").check();
   await box.getByLabel("退给会员多少元").fill("105");
   await box.getByText("部分退款：把 ¥105.00 退给会员，收回优惠 ¥10.00。").waitFor();

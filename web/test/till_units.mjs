@@ -1,7 +1,7 @@
 // What the till reckons without a page: the scanner's keys, money, codes.
 import assert from "node:assert/strict";
 import { Api } from "../src/till/api.js";
-import { digits, kindOf, slipped } from "../src/till/code.js";
+import { digits, kindOf, receiptCode, receiptId, slipped } from "../src/till/code.js";
 import { fenOf, givenBack, pressed, yuan } from "../src/till/format.js";
 import { Settle } from "../src/till/settle.js";
 import { basket } from "../src/till/parts.js";
@@ -134,6 +134,12 @@ function codes() {
   assert.equal(digits("４1 64-14　6"), "4164146");
   assert.equal(digits("41x"), null);
   assert.deepEqual([16, 20, 36, 18, 0].map((n) => kindOf("4".repeat(n))), ["number", "phone", "printed", null, null]);
+  for (const id of ["00000000-0000-4000-8000-000000000001", "ffffffff-ffff-ffff-ffff-ffffffffffff", "019ab0c3-5f2e-7d31-9c44-0123456789ab"]) {
+    assert.match(receiptCode(id), /^9\d{39}$/);
+    assert.equal(receiptId(receiptCode(id)), id);
+    assert.equal(receiptId(` ${id.toUpperCase()} `), id);
+  }
+  for (const none of ["", "4".repeat(36), "4".repeat(40), "9".repeat(40), `9${"0".repeat(38)}`, "019ab0c3"]) assert.equal(receiptId(none), "");
   assert.equal(slipped("4164146703451104"), false); // the README's
   for (let i = 0; i < 16; i++) {
     const wrong = [..."4164146703451104"];

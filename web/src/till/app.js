@@ -46,7 +46,14 @@ function refuse(why) {
     storage: ["浏览器不让保存数据", "收银台要在本机保存密钥和没有收到答复的交易，浏览器拒绝了。", "请退出无痕（隐私）模式，允许本网站保存数据，并确认磁盘没有写满。"],
   }[why];
   [ui.unsupportedTitle.textContent, ui.unsupportedWhy.textContent, ui.unsupportedFix.textContent] = words;
+  line("none", "不能使用");
   screen("unsupported");
+}
+
+/** line says how this till stands to the service. */
+function line(state, words) {
+  ui.line.dataset.state = state;
+  ui.line.textContent = words;
 }
 
 class App {
@@ -83,7 +90,12 @@ class App {
     this.sale = new Sale({ api: this.api, settle: this.settle, settings: this.settings, sound, store: session, changed: () => this.#changed(), shop: () => this.shop, renew: () => this.#renew() });
     const actions = {
       print: (purchase) => print(purchase, this.shop, this.settings.operator),
-      detail: (purchase) => this.today.show(purchase),
+      undo: (purchase) => this.today.show(purchase, true),
+      find: (id) => {
+        view("today");
+        this.today.load();
+        this.today.find(id);
+      },
       undone: (purchase) => {
         this.sale.undone(purchase);
         if (document.body.dataset.view === "today") this.today.load();
@@ -109,6 +121,7 @@ class App {
   /** follow: another tab sells. */
   follow() {
     this.#leading = false;
+    line("none", "在另一页收款");
     clearTimeout(this.#beat);
     this.settle.stop();
     this.sell.camera.stop();
@@ -156,8 +169,7 @@ class App {
   /** #trouble is told what stands between this till and the service. */
   #trouble(trouble, detail) {
     if (!this.#leading) return;
-    ui.line.dataset.state = trouble ?? "good";
-    ui.line.textContent = { offline: "没有网络", suspended: "已停用", key: "密钥无效" }[trouble] ?? "已连接";
+    line(trouble ?? "good", { offline: "没有网络", suspended: "已停用", key: "密钥无效" }[trouble] ?? "已连接");
     if (trouble === "suspended") {
       if (detail) [ui.suspendedDetail.textContent, ui.suspendedFix.textContent] = [detail.detail, `${detail.fix}恢复以后，这里会自动接上。`];
       put(ui.suspendedWhen, "本页每隔 20 秒看一次是否已经恢复。");
@@ -195,6 +207,7 @@ class App {
   // ---- activation ----
 
   #activation(why = "", more = "") {
+    if (!this.identity) line("none", "还没有激活");
     put(ui.activateWhy, why && `${why}${more}`);
     ui.activateTitle.textContent = why || this.identity ? "重新激活收银台" : "激活收银台";
     ui.activateBack.hidden = Boolean(why) || !this.identity;

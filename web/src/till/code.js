@@ -25,5 +25,18 @@ export function slipped(number) {
   return Number(number.at(-1)) !== (10 - (sum % 10) + 5) % 10;
 }
 
+/** receiptCode is a purchase's number as bars can carry it: a 9 and the 39 digits of
+ * the UUID, which no other code of ours is as long as. */
+export const receiptCode = (id) => `9${BigInt(`0x${id.replaceAll("-", "")}`).toString().padStart(39, "0")}`;
+
+/** receiptId reads a receipt's code or number as printed, "" for anything else. */
+export function receiptId(text) {
+  const plain = text.trim().toLowerCase();
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(plain)) return plain;
+  if (!/^9\d{39}$/.test(plain)) return "";
+  const hex = BigInt(plain.slice(1)).toString(16).padStart(32, "0");
+  return hex.length === 32 ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5") : "";
+}
+
 /** grouped shows typed digits in fours, as they stand on the card. */
 export const grouped = (code) => code.replace(/(\d{4})(?=\d)/g, "$1 ");

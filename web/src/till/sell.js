@@ -1,6 +1,6 @@
 // The selling screen: draws the sale, and takes keys, the scanner and the camera.
 import { Camera } from "./camera.js";
-import { digits, grouped, kindOf } from "./code.js";
+import { digits, grouped, kindOf, receiptId } from "./code.js";
 import { yuan } from "./format.js";
 import { make, put, toast, ui, view } from "./ui.js";
 import { QUIET, Wedge } from "./wedge.js";
@@ -53,7 +53,7 @@ export class Sell {
       ui.torch.setAttribute("aria-pressed", String(on));
     });
     ui.print.addEventListener("click", () => actions.print(sale.receipt));
-    ui.undoLast.addEventListener("click", () => actions.detail(sale.receipt));
+    ui.undoLast.addEventListener("click", () => actions.undo(sale.receipt));
     ui.giveUp.addEventListener("click", () => openList.giveUp(sale.saleKey));
     // A key of the pad clicked with the mouse must not keep the focus: the keyboard's
     // Enter would press it again.
@@ -146,6 +146,7 @@ export class Sell {
       toast("先办完这一步，再扫会员码。");
       return;
     }
+    if (receiptId(text)) return this.#take(text);
     if (this.sale.busy) {
       toast("上一笔正在记录，请稍候再扫。");
       return;
@@ -156,6 +157,8 @@ export class Sell {
   }
 
   #take(text) {
+    const id = receiptId(text);
+    if (id) return this.actions.find(id); // whatever is being sold stays as it is
     const code = digits(text);
     // What is no code of ours is refused here with a sentence, and costs no guess.
     this.sale.show(code !== null && kindOf(code) ? code : "?");
@@ -249,6 +252,8 @@ export class Sell {
     ui.payable.textContent = `¥${yuan(p.payable_fen)}`;
     ui.before.textContent = `¥${yuan(p.amount_fen)}`;
     ui.saved.textContent = `¥${yuan(p.discount_fen)}`;
+    // Nothing was saved: one price, and none struck through.
+    for (const row of [ui.before, ui.saved]) row.parentElement.hidden = p.discount_fen === 0;
   }
 
   #offers(quote) {

@@ -2,6 +2,7 @@
 // amount. Older ones are found by the number on their receipt.
 import { facts, make, put, toast, ui } from "./ui.js";
 import { at, fenOf, givenBack, on, STATES, yuan } from "./format.js";
+import { receiptId } from "./code.js";
 import { fixOf } from "./words.js";
 
 export class Today {
@@ -14,7 +15,7 @@ export class Today {
     ui.more.addEventListener("click", () => this.load(this.#next));
     ui.find.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#find(event.target.querySelector("input"));
+      this.#find(event.target.querySelector("input").value);
     });
     ui.detailPrint.addEventListener("click", () => actions.print(this.#shown));
     ui.detailUndo.addEventListener("click", () => this.#startUndo());
@@ -63,12 +64,18 @@ export class Today {
       make("span", { class: `state ${p.state === "committed" ? "good" : "off"}` }, STATES[p.state] ?? p.state)));
   }
 
-  async #find(input) {
+  /** find opens the purchase of a receipt that was scanned. */
+  find(id) {
+    document.getElementById("find").value = id;
+    return this.#find(id);
+  }
+
+  async #find(text) {
     const error = document.getElementById("find-error");
-    const id = input.value.trim().toLowerCase();
-    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
-      put(error, "交易编号是小票上 36 位的字母、数字和短横线，请照小票核对。");
-      input.focus();
+    const id = receiptId(text);
+    if (!id) {
+      put(error, "交易编号是小票上 36 位的字母、数字和短横线，请照小票核对，或扫小票上的码。");
+      document.getElementById("find").focus();
       return;
     }
     put(error, "");
@@ -77,13 +84,21 @@ export class Today {
     else put(error, answer.problem ? `${answer.problem.detail}${fixOf(answer.problem)}` : "没有网络，暂时查不到。");
   }
 
-  /** show opens the box on a purchase, as it is now. */
-  async show(purchase) {
+  /** show opens the box on a purchase, as it is now; undo: on how to undo it. */
+  async show(purchase, undo = false) {
     ui.undoForm.hidden = true; // it may have been closed in the middle of another
     this.#draw(purchase);
     if (!ui.detailBox.open) ui.detailBox.showModal();
+    if (undo && this.#undoable) this.#startUndo();
     const answer = await this.api.call("GET", `/v1/purchases/${purchase.id}`);
-    if (answer.ok && this.#shown?.id === purchase.id) this.#draw({ ...purchase, ...answer.body });
+    if (!answer.ok || this.#shown?.id !== purchase.id) return;
+    const stale = this.#shown.returned_fen !== answer.body.returned_fen;
+    this.#draw({ ...purchase, ...answer.body });
+    if (stale && !ui.undoForm.hidden) this.#startUndo(); // another till has given some back
+  }
+
+  get #undoable() {
+    return this.#shown.state === "committed" || this.#shown.state === "partially_refunded";
   }
 
   #draw(p) {
@@ -98,7 +113,7 @@ export class Today {
   /** #arrange shows the facts, or the form alone, which a small screen is full of. */
   #arrange(undoing) {
     const p = this.#shown;
-    const open = p.state === "committed" || p.state === "partially_refunded";
+    const open = this.#undoable;
     ui.undoForm.hidden = !(undoing && open);
     ui.detailUndo.hidden = ui.detailPrint.hidden = !ui.undoForm.hidden;
     if (!open) ui.detailUndo.hidden = true;

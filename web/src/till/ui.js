@@ -47,16 +47,23 @@ export function facts(list, pairs) {
 
 let hiding = 0;
 
-/** toast says something for a few seconds. */
+/** toast says something for a few seconds, or until the next key. */
 export function toast(text, seconds = 5) {
   clearTimeout(hiding);
   ui.toast.textContent = text;
   ui.toast.dataset.shown = "";
-  hiding = setTimeout(() => {
+  const over = () => {
+    clearTimeout(hiding);
+    for (const kind of KEYS) document.removeEventListener(kind, over, true);
     delete ui.toast.dataset.shown;
     ui.toast.textContent = "";
-  }, seconds * 1000);
+  };
+  hiding = setTimeout(over, seconds * 1000);
+  for (const kind of KEYS) document.addEventListener(kind, over, { capture: true, once: true });
 }
+
+/** KEYS are what a cashier goes on with. */
+const KEYS = ["pointerdown", "keydown"];
 
 /** ask puts a question that says what will happen; true for yes. */
 export function ask(title, text, yes) {

@@ -54,7 +54,7 @@ export class Wedge {
   #end(pause, now) {
     // A second Enter or Tab right after: some scanners send both.
     if (this.#run === "" && now - this.#ended <= SLOW) return true;
-    const scanner = pause <= SLOW && (this.sure || /^(\d{16}|\d{20}|\d{36})$/.test(this.#run));
+    const scanner = pause <= SLOW && (this.sure || /^(\d{16}|\d{20}|\d{36}|\d{40})$/.test(this.#run));
     if (!scanner) {
       this.#reset();
       return false;

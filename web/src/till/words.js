@@ -66,15 +66,16 @@ const SAY = {
     ? { tone: "wait", word: "会员有效，暂不能优惠", detail: "系统数据正在同步，暂时算不了优惠。", fix: "过几秒钟再按“核价”，或按原价收款。", go: "核价", holder: card }
     : { tone: "good", word: "会员有效", detail: fen > 0 ? "按“核价”算优惠。" : "请输入金额。", fix: "", go: fen > 0 ? "核价" : "", wait: "请输入金额", holder: card },
   quote: ({ quote, changedBy, card }) => ({
-    tone: changedBy ? "wait" : "good",
+    tone: changedBy ? "wait" : quote.discount_fen > 0 ? "good" : "none",
     word: changedBy ? "价格有变，请告诉顾客" : quote.discount_fen > 0 ? "可以优惠" : "会员有效，本单没有优惠",
     detail: changedBy?.detail ?? "", fix: "", go: `收 ¥${yuan(quote.payable_fen)}　成交`, prices: quote, quote, holder: card,
   }),
   sending: ({ quote, card }) => ({ tone: "wait", word: "正在记录", detail: "请稍候，不要关机。", fix: "", go: "", wait: "请稍候", prices: quote, holder: card }),
   done: ({ receipt }) => {
     const undone = receipt.state !== "committed";
+    const none = receipt.discount_fen === 0;
     return {
-      tone: undone ? "wait" : "good", word: undone ? STATES[receipt.state] : "成交，优惠已记录",
+      tone: undone ? "wait" : none ? "none" : "good", word: undone ? STATES[receipt.state] : none ? "成交（本单没有优惠）" : "成交，优惠已记录",
       detail: undone ? `已退给会员 ¥${yuan(receipt.returned_fen)}。` : `${at(receipt.committed_at)} 已记录，可以交货。`,
       fix: "", go: "下一位", prices: receipt, keys: ["print", "undoLast"],
     };
