@@ -50,15 +50,16 @@ func (h *Handlers) Enrol(x *exchange.Exchange, se *phone.Session) error {
 func (h *Handlers) Keys(x *exchange.Exchange) error {
 	var id int64
 	var renewal, proof string
-	if err := decode(x, number("enrolment", &id), text("renewal", &renewal, true), text("proof", &proof, true)); err != nil {
-		return err
-	}
+	wrong := decode(x, number("enrolment", &id), text("renewal", &renewal, true), text("proof", &proof, true))
 	se, err := h.session(x)
-	if errors.Is(err, phone.ErrNoSession) {
+	if errors.Is(err, phone.ErrNoSession) && wrong == nil {
 		return h.Phones.Ended(x.Ctx, id, renewal, signature(proof))
 	}
 	if err != nil {
 		return err
+	}
+	if wrong != nil {
+		return wrong
 	}
 	got, err := h.Phones.Renew(x.Ctx, se, id, renewal, signature(proof))
 	if errors.Is(err, phone.ErrEnrolmentEnded) {
