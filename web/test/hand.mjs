@@ -213,7 +213,7 @@ async function print() {
   // The next one, right after: a form that downloads is soon free again.
   await page.waitForTimeout(1100);
   await form.getByLabel("下载什么").selectOption({ index: await csvChoice(form) + 1 });
-  const [second] = await Promise.all([page.waitForEvent("download", { timeout: 10_000 }), form.getByRole("button", { name: "下载" }).click()]);
+  const [second] = await Promise.all([page.waitForEvent("download", { timeout: 60_000 }), form.getByRole("button", { name: "下载" }).click()]);
   assert.match(second.suggestedFilename(), /^制卡名单-批次\d+-文件\d+\.xlsx$/);
   await shot(page, "batch-printed");
 }
