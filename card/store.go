@@ -114,7 +114,7 @@ func (s *Store) ByNumber(ctx context.Context, number int64) (serial int64, gener
 // Activate makes an inactive card earn from now on: its member signed in on a
 // phone, or has it in the hand. An active card is left as it is, without a word.
 func (s *Store) Activate(ctx context.Context, by By, serial int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error { return s.ActivateTx(ctx, tx, by, serial) })
+	err := InTx(ctx, s.db, func(tx pgx.Tx) error { return s.ActivateTx(ctx, tx, by, serial) })
 	if err != nil {
 		return fmt.Errorf("card.activate: %w", err)
 	}
@@ -199,7 +199,7 @@ func (s *Store) change(ctx context.Context, by By, serial int64, action Action) 
 // changeAt is change of a card at a version, nil for any.
 func (s *Store) changeAt(ctx context.Context, by By, serial int64, version *int64, action Action) (Card, error) {
 	var c Card
-	err := inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+	err := InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if c, err = lockTx(ctx, tx, serial, action); err != nil {
 			return err
 		}
@@ -316,8 +316,8 @@ func (s *Store) claimNumber(ctx context.Context, tx pgx.Tx, c *Card) error {
 	return errors.New("every number drawn is taken")
 }
 
-// inTx runs fn in a transaction (a savepoint when db is one) and commits it.
-func inTx(ctx context.Context, db DB, fn func(pgx.Tx) error) error {
+// InTx runs fn in a transaction (a savepoint when db is one) and commits it.
+func InTx(ctx context.Context, db DB, fn func(pgx.Tx) error) error {
 	tx, err := db.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -58,7 +58,7 @@ func (s *Store) BulkLoad(ctx context.Context, by By, n int, opts BulkOptions, ro
 		number = BulkNumbers(Prefix, uint64(seed))
 	}
 	b := bulk{row: row, number: number, noFeed: opts.NoFeed, sealed: opts.Sealed}
-	err = inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+	err = InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if first, err = reserve(ctx, tx, "card_serial", n); err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func (s *Store) BulkLoad(ctx context.Context, by By, n int, opts BulkOptions, ro
 	}
 	for from := 0; from < n; from += bulkBatch {
 		to := min(from+bulkBatch, n)
-		if err := inTx(ctx, s.db, func(tx pgx.Tx) error { return b.copy(ctx, tx, by, from, to) }); err != nil {
+		if err := InTx(ctx, s.db, func(tx pgx.Tx) error { return b.copy(ctx, tx, by, from, to) }); err != nil {
 			return 0, fmt.Errorf("card.BulkLoad: from the %d. on: %w", from+1, err)
 		}
 	}

@@ -30,7 +30,7 @@ type NewMember struct {
 // Enroll registers a member with a union (article 22: grassroots unions do) and
 // returns the member's id. The union's foreign key protects it.
 func (s *Store) Enroll(ctx context.Context, by By, m NewMember) (memberID int64, err error) {
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := union.Hold(ctx, tx); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (s *Store) IssueAs(ctx context.Context, by By, memberID int64, validUntil M
 		action = ActionPrepare
 	}
 	var c Card
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if to, err := StatusNone.Next(action); err != nil || to != status {
 			return fmt.Errorf("a new card can't be %s", status)
 		}
@@ -134,7 +134,7 @@ func claimLive(ctx context.Context, tx pgx.Tx, c *Card) error {
 // Leaving twice is refused as a *MoveError. The member's and the card's row
 // locks protect it, in this order.
 func (s *Store) Leave(ctx context.Context, by By, memberID int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := InTx(ctx, s.db, func(tx pgx.Tx) error {
 		var was int
 		err := tx.QueryRow(ctx, `SELECT status FROM members WHERE id = $1 FOR UPDATE`, memberID).Scan(&was)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -171,7 +171,7 @@ func (s *Store) Leave(ctx context.Context, by By, memberID int64) error {
 // CreateUnion adds a union under u.ParentID with its event and change feed row.
 // Members' unions are made here; SeedUnions makes the territories.
 func (s *Store) CreateUnion(ctx context.Context, by By, u union.Union) (union.Union, error) {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := union.Insert(ctx, tx, &u); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (s *Store) CreateUnion(ctx context.Context, by By, u union.Union) (union.Un
 // SeedUnions is union.SeedHenan with its event and change feed row; it returns
 // the territorial unions' ids by division.
 func (s *Store) SeedUnions(ctx context.Context, by By) (ids map[int32]int64, err error) {
-	err = inTx(ctx, s.db, func(tx pgx.Tx) (err error) {
+	err = InTx(ctx, s.db, func(tx pgx.Tx) (err error) {
 		if ids, err = union.SeedHenan(ctx, tx); err != nil {
 			return err
 		}

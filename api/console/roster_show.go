@@ -206,11 +206,7 @@ func timeLeft(d time.Duration) string {
 // RosterApply answers POST /console/rosters/:id/apply: the rows without a fault are
 // to be applied.
 func (h *Handlers) RosterApply(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}
@@ -249,11 +245,7 @@ func (h *Handlers) RosterDiscard(x *exchange.Exchange) error {
 // RosterFaults answers POST /console/rosters/:id/faults: the faulty rows, as a file to
 // be corrected, with resident IDs in full; for a reason, as print files are.
 func (h *Handlers) RosterFaults(x *exchange.Exchange) error {
-	form, err := x.Form()
-	if err != nil {
-		return err
-	}
-	id, err := x.ID64("id")
+	form, id, err := posted(x, idOf)
 	if err != nil {
 		return err
 	}

@@ -182,7 +182,7 @@ func (s *Store) dropNumber(ctx context.Context, tx pgx.Tx, m *stored, key int16,
 // reason, and no value. ErrNoData.
 func (s *Store) Reveal(ctx context.Context, by card.By, id int64) (personal.Person, error) {
 	var p personal.Person
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		m, err := one(ctx, tx, `WHERE m.id = $1`, id)
 		if err != nil {
 			return err
@@ -205,7 +205,7 @@ func (s *Store) Reveal(ctx context.Context, by card.By, id int64) (personal.Pers
 // Leave ends a membership: the card is cancelled, an open transfer void. *MoveError.
 // The member's, the transfer's and the card's row locks protect it, in this order.
 func (s *Store) Leave(ctx context.Context, by card.By, id int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		m, err := locked(ctx, tx, id)
 		if err != nil {
 			return err
@@ -283,7 +283,7 @@ func state(s Status, unionID int64) map[string]any {
 // Retire marks a member as retired; the card stays. *MoveError. The row lock
 // protects it.
 func (s *Store) Retire(ctx context.Context, by card.By, id int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		m, err := locked(ctx, tx, id)
 		if err != nil {
 			return err

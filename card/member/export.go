@@ -71,7 +71,7 @@ type ExportedEvent struct {
 // article 45), in one view of the database. The event keeps that it was done.
 func (s *Store) Export(ctx context.Context, by card.By, id int64) (Document, error) {
 	var d Document
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		m, err := locked(ctx, tx, id)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (d Document) JSON() ([]byte, error) { return json.MarshalIndent(d, "", "  "
 // *MoveError for who has not left; ErrNoData if it was done before. The row lock
 // protects it.
 func (s *Store) Erase(ctx context.Context, by card.By, id int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		m, err := locked(ctx, tx, id)
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func (s *Store) Search(ctx context.Context, by card.By, scope string, own int64,
 	if f.Here {
 		object = fmt.Sprintf("member:%d", m.ID)
 	}
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		return event.Record(ctx, tx, by.Actor, "member.search", object, by.Reason, nil, map[string]any{"by": f.By, "found": f.Here})
 	})
 	return f, err

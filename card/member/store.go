@@ -220,7 +220,7 @@ func (s *Store) write(ctx context.Context, p *personal.Person, member int64, fn 
 	const attempts = 3
 	var err error
 	for range attempts {
-		if err = inTx(ctx, s.db, fn); !personal.KeysMoved(err) {
+		if err = card.InTx(ctx, s.db, fn); !personal.KeysMoved(err) {
 			break
 		}
 		if err := s.vault.Reload(ctx); err != nil {
@@ -240,24 +240,4 @@ func (s *Store) write(ctx context.Context, p *personal.Person, member int64, fn 
 		field = personal.FieldPhone
 	}
 	return &TakenError{Field: field}
-}
-
-// inTx runs fn in a transaction (a savepoint when db is one) and commits it.
-func inTx(ctx context.Context, db card.DB, fn func(pgx.Tx) error) error {
-	tx, err := db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(ctx) // does nothing after the commit
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
 }

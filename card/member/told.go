@@ -20,7 +20,7 @@ func (s *Store) told(ctx context.Context, by card.By, object string, err error) 
 	if !ok {
 		return err
 	}
-	noteErr := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	noteErr := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		return event.Record(ctx, tx, by.Actor, "member.taken", object, by.Reason, nil, map[string]any{"fields": []string{taken.Field}})
 	})
 	if noteErr != nil {

@@ -63,7 +63,7 @@ const systemActor = "system:transfers"
 // returns the transfer's id. ErrUnion, ErrHere, ErrMoving, *MoveError for who left
 // (Rejoin). The member's row lock protects it, and a unique index backs it up.
 func (s *Store) RequestTransfer(ctx context.Context, by card.By, memberID, toUnion int64) (id int64, err error) {
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		id, err = s.requestTx(ctx, tx, by, memberID, toUnion)
 		return err
 	})
@@ -142,7 +142,7 @@ func (s *Store) RequestTransfers(ctx context.Context, tx pgx.Tx, by card.By, mem
 // unions. An open transfer to the same union is carried out; to another one it is
 // refused with ErrMoving. Errors as RequestTransfer's.
 func (s *Store) TransferNow(ctx context.Context, by card.By, memberID, toUnion int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		id, err := s.requestTx(ctx, tx, by, memberID, toUnion)
 		if errors.Is(err, ErrMoving) {
 			var to int64
@@ -181,7 +181,7 @@ func (s *Store) WithdrawTransfer(ctx context.Context, by card.By, id int64) erro
 }
 
 func (s *Store) decide(ctx context.Context, call string, by card.By, id int64, state TransferState) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error { return s.decideTx(ctx, tx, by, id, state) })
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error { return s.decideTx(ctx, tx, by, id, state) })
 	if err != nil {
 		return fmt.Errorf("member.%s: %w", call, err)
 	}

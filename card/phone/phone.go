@@ -154,17 +154,5 @@ func (s *Store) now() time.Time { return s.opts.Clock().UTC().Truncate(time.Micr
 // inTx runs fn in a transaction. Read Committed; what protects a change is said
 // where it is made.
 func (s *Store) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(back) // does nothing after the commit
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return tx.Commit(ctx)
+	return card.InTx(ctx, s.db, fn)
 }

@@ -25,7 +25,7 @@ func (s *Store) apply(ctx context.Context, h *held) error {
 	if err := s.reseal(ctx, h); err != nil {
 		return err
 	}
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		// The tree's shape, then the run, then unions, members, transfers, cards: the
 		// order of package member.
 		if err := union.Hold(ctx, tx); err != nil {
@@ -163,7 +163,7 @@ func (s *Store) reseal(ctx context.Context, h *held) error {
 			b.Queue(`UPDATE roster_rows SET id_hash = $3, phone_hash = $4, id_sealed = $5, phone_sealed = $6, name_sealed = $7, data_key = $8, index_key = $9
 				WHERE run_id = $1 AND row_no = $2`, h.ID, r.row, n.IDHash, n.PhoneHash, n.ID, n.Phone, n.Name, n.Key, n.IndexKey)
 		}
-		err = inTx(ctx, s.db, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &b).Close() })
+		err = card.InTx(ctx, s.db, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &b).Close() })
 		if err != nil {
 			return fmt.Errorf("reseal: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card"
 	"unioncard/card/sheet"
 	"unioncard/card/union/event"
 	"unioncard/card/union/staff"
@@ -80,7 +81,7 @@ const openLock = 0x6f70656e
 // begin stores a run whose file is about to come. *RefusedError if the union has too
 // many, or the files that wait take up too much.
 func (s *Store) begin(ctx context.Context, a *staff.Account, unionID int64, name string) (id int64, err error) {
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(openLock)); err != nil {
 			return err
 		}

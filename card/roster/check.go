@@ -125,7 +125,7 @@ func (s *Store) stage(ctx context.Context, h *held, b *batch) error {
 		return err
 	}
 	var over error
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		part := min(int(b.part*wholePart), wholePart-1)
 		err := s.hold(ctx, tx.QueryRow(ctx, `UPDATE roster_runs SET last_row = $3, rows_done = rows_done + $4, part_done = greatest(part_done, $5), tries = 0,
 			n_elsewhere = n_elsewhere + $7, n_taken = n_taken + $8, lease_until = clock_timestamp() + $6 WHERE id = $1 AND token = $2 AND state = 'checking' RETURNING id`,
@@ -203,7 +203,7 @@ const sameInFile = `WITH d AS (SELECT row_no, first_value(row_no) OVER (PARTITIO
 // finishCheck finds what only the whole file shows, counts, and ends the check.
 func (s *Store) finishCheck(ctx context.Context, h *held) error {
 	empty := false
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		err := s.hold(ctx, tx.QueryRow(ctx, `UPDATE roster_runs SET state = 'checked', part_done = $3, checked_at = $4, lease_until = NULL
 			WHERE id = $1 AND token = $2 AND state = 'checking' RETURNING id`, h.ID, h.token, wholePart, s.clock()))
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card"
 	"unioncard/card/personal"
 	"unioncard/card/sheet"
 	"unioncard/card/union/event"
@@ -95,7 +96,7 @@ func (s *Store) FaultFile(ctx context.Context, a *staff.Account, id int64, reaso
 	if r.Purged || r.Faulty == 0 || r.State != Checked && r.State != Applied {
 		return ErrState
 	}
-	err = inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err = card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		return event.Record(ctx, tx, a.Actor(), "roster.faults", r.Object(), reason, nil, map[string]any{"faulty": r.Faulty, "format": format})
 	})
 	if err == nil {

@@ -155,7 +155,7 @@ func (s *Store) List(ctx context.Context, path string, before int64, limit int) 
 // Confirm has a checked run applied: the clerk has seen the counts. ErrNotFound,
 // ErrState for one that has gone on, ErrNothing. The run's row lock protects it.
 func (s *Store) Confirm(ctx context.Context, a *staff.Account, id int64, reason string) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		state, c, err := lockRun(ctx, tx, id)
 		switch {
 		case err != nil:
@@ -182,7 +182,7 @@ func (s *Store) Confirm(ctx context.Context, a *staff.Account, id int64, reason 
 // Discard drops a run that is not being worked on and has not been applied, with
 // its rows. ErrNotFound, ErrState. The run's row lock protects it.
 func (s *Store) Discard(ctx context.Context, a *staff.Account, id int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		state, c, err := lockRun(ctx, tx, id)
 		if err != nil {
 			return err
@@ -236,24 +236,4 @@ func (s *Store) stir() {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// inTx runs fn in a transaction (a savepoint when db is one) and commits it.
-func inTx(ctx context.Context, db card.DB, fn func(pgx.Tx) error) error {
-	tx, err := db.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = tx.Rollback(ctx) // does nothing after the commit
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
 }

@@ -123,7 +123,7 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 // tree is held (union.Hold): a merger either sees a queued roster, and is refused, or
 // has taken the upload over or left it at a union that is gone, and it is refused.
 func (s *Store) queue(ctx context.Context, a *staff.Account, id, unionID int64, sum []byte, size int64) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		if err := union.Hold(ctx, tx); err != nil {
 			return err
 		}

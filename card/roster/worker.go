@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card"
 	"unioncard/card/member"
 	"unioncard/card/sheet"
 )
@@ -138,7 +139,7 @@ func (s *Store) release(ctx context.Context, h *held) error {
 
 // refuse ends a run whose file can't be read, or that failed too often.
 func (s *Store) refuse(ctx context.Context, h *held, state State, code, sentence string) error {
-	err := inTx(ctx, s.db, func(tx pgx.Tx) error {
+	err := card.InTx(ctx, s.db, func(tx pgx.Tx) error {
 		err := s.hold(ctx, tx.QueryRow(ctx, `UPDATE roster_runs SET state = $3, fault_code = $4, fault = $5, lease_until = NULL, checked_at = $6
 			WHERE id = $1 AND token = $2 AND state IN ('checking', 'applying') RETURNING id`, h.ID, h.token, state, code, sentence, s.clock()))
 		if err != nil || state != Refused {
