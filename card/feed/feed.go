@@ -46,11 +46,14 @@ const (
 	KindContract Kind = 6 // its terms and outlets too
 	KindFloor    Kind = 7
 	KindCategory Kind = 8
+	KindBudget   Kind = 9  // a voucher series is one too
+	KindWallet   Kind = 10 // the vouchers of a card; object id: the card's serial
 )
 
 var kindNames = [...]string{
 	KindUnion: "union", KindCard: "card", KindMerchant: "merchant", KindOutlet: "outlet",
 	KindTerminal: "terminal", KindContract: "contract", KindFloor: "floor", KindCategory: "category",
+	KindBudget: "budget", KindWallet: "wallet",
 }
 
 func (k Kind) String() string {

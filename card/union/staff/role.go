@@ -55,19 +55,22 @@ const (
 	WriteCards    Right = "card.write"  // batches, delivery, suspension, replacement, renewal
 	ReadUnions    Right = "union.read"  // the union tree with its counts
 	WriteUnions   Right = "union.write" // the union tree: grassroots unions, names, mergers
+	// ReadMoney: budgets, vouchers, statements, payments, differences, reports.
+	ReadMoney  Right = "money.read"
+	WriteMoney Right = "money.write" // the maker's side; the checker's is Decide
 )
 
 // rights is the one table of who may do what.
 var rights = map[Role][]Right{
 	Negotiator:       {ReadBusiness, ReadPersonal, WriteApplication, WriteContract, WriteFloor, WriteExit, ImportBusiness},
-	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents, ReadMembers, ReadUnions},
+	Approver:         {ReadBusiness, ReadPersonal, Decide, ReadEvents, ReadMembers, ReadUnions, ReadMoney},
 	TerminalManager:  {ReadBusiness, WriteTerminal},
 	ComplaintHandler: {ReadBusiness},
-	Finance:          {ReadBusiness},
+	Finance:          {ReadBusiness, ReadMoney, WriteMoney},
 	Assessor:         {ReadBusiness},
 	Registrar:        {ReadMembers, WriteMembers, RevealMembers, ReadUnions, WriteUnions},
 	CardManager:      {ReadMembers, ReadUnions, WriteCards},
-	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents, ReadMembers, ReadUnions},
+	Auditor:          {ReadBusiness, ReadPersonal, ReadEvents, ReadMembers, ReadUnions, ReadMoney},
 	Operator:         {WriteStaff, WriteSettings, ReadUnions, WriteUnions},
 }
 

@@ -1,0 +1,31 @@
+-- The ledger: double entry, append-only. A row is one transfer, from its debit
+-- account to its credit account, so that it balances by its shape (invariant 7).
+--
+-- An account is a bigint: its kind in the top eight bits, an id below
+-- (settlement/ledger). merchant_id is the distribution column, 0 for a transfer of
+-- no merchant. doc is the purchase's id, or that of whatever else posts; seq is 0
+-- for a purchase and its undoing's number otherwise; leg counts the transfers of one
+-- posting.
+CREATE TABLE transfers (
+    merchant_id  bigint   NOT NULL,
+    business_day date     NOT NULL,
+    doc          uuid     NOT NULL,
+    seq          integer  NOT NULL,
+    leg          smallint NOT NULL,
+    -- kind: 1 purchase, 2 void, 3 reversal, 4 refund, 5 adjustment, 6 funding of a
+    -- budget, 7 allocation to a series, 8 return of what is left, 9 payment,
+    -- 10 payment returned.
+    kind         smallint NOT NULL,
+    debit        bigint   NOT NULL,
+    credit       bigint   NOT NULL,
+    fen          bigint   NOT NULL,
+    PRIMARY KEY (merchant_id, business_day, doc, seq, leg),
+    CONSTRAINT transfers_form CHECK (fen > 0 AND debit <> credit AND kind BETWEEN 1 AND 10)
+);
+
+CREATE FUNCTION transfers_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a transfer is never changed: post another one' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER transfers_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION transfers_stay();

@@ -1,0 +1,1 @@
+-- statements: to come with its package.

@@ -1,0 +1,1 @@
+-- reconciliation: to come with its package.

@@ -1,0 +1,1 @@
+-- merchant_users: to come with its package.

@@ -1,0 +1,1 @@
+-- spending: to come with its package.

@@ -1,0 +1,1 @@
+-- campaigns: to come with its package.
