@@ -46,7 +46,7 @@ run: deps assets build
 test: test-deps assets
 	@bad=0; \
 	$(GO) test $(PLAIN) || bad=1; \
-	$(GO) run ./migrations/pgtest/serve $(GO) test -race \
+	$(GO) run ./migrations/pgtest/serve $(GO) test -race -timeout 18m \
 		$$($(GO) list ./... | grep -vxF "$$($(GO) list $(PLAIN))") || bad=1; \
 	exit $$bad
 

@@ -8,19 +8,29 @@ import { chromium } from "playwright-core";
 const flags = ["--disable-dev-shm-usage", "--disable-gpu", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])];
 const program = () => process.env.CHROMIUM || execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser"]).toString().trim();
 
+/** PATIENCE is how long a step waits for what it wants to see, ms: the machine may be
+ * slow and everything may be run at once; nothing is proved by giving up early. */
+export const PATIENCE = 120_000;
+
+/** patient gives a context that patience. */
+export function patient(context) {
+  context.setDefaultTimeout(PATIENCE);
+  return context;
+}
+
 /** launch starts a browser whose profile stays, as that of a shop's machine; more
  * are flags of its own. */
-export function launch(base, profile, more = []) {
-  return chromium.launchPersistentContext(profile, {
+export async function launch(base, profile, more = []) {
+  return patient(await chromium.launchPersistentContext(profile, {
     executablePath: program(), args: [...flags, ...more], baseURL: base, locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 390, height: 844 },
-  });
+  }));
 }
 
 /** open starts a browser; newPage gives pages that note into `faults`. */
 export async function open(base) {
   const browser = await chromium.launch({ executablePath: program(), args: flags });
   const faults = [];
-  const context = await browser.newContext({ baseURL: base, locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1366, height: 768 } });
+  const context = patient(await browser.newContext({ baseURL: base, locale: "zh-CN", timezoneId: "Asia/Shanghai", viewport: { width: 1366, height: 768 } }));
   await context.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile || ""} ${e.sample || ""}`));
   });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chromium } from "playwright-core";
 import decodeQR from "qr/decode.js";
+import { patient } from "./browser.mjs";
 
 const executablePath = process.env.CHROMIUM || execFileSync("sh", ["-c", "command -v chromium || command -v chromium-browser"]).toString().trim();
 // A container's root has no sandbox, and its /dev/shm is small.
@@ -16,10 +17,10 @@ const look = (base) => ({
 });
 
 /** kept is a browser whose storage lies in a folder, as a phone's does. */
-export const kept = (folder, base) => chromium.launchPersistentContext(folder, { executablePath, args, ...look(base) });
+export const kept = async (folder, base) => patient(await chromium.launchPersistentContext(folder, { executablePath, args, ...look(base) }));
 
 /** phone is a new phone; what it should not do is noted in faults. */
-export const phone = async (browser, base, faults, more) => watched(await browser.newContext({ ...look(base), ...more }), base, faults);
+export const phone = async (browser, base, faults, more) => watched(patient(await browser.newContext({ ...look(base), ...more })), base, faults);
 
 /** watched opens the page's tab in a context. */
 export async function watched(context, base, faults) {

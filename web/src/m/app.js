@@ -14,6 +14,9 @@ import { SignIn } from "./signin.js";
 import * as store from "./store.js";
 import { Used } from "./used.js";
 
+/** MOST_PAUSE is the longest wait before a service that does not answer is asked again, ms. */
+const MOST_PAUSE = 30_000;
+
 const TITLES = { signin: "登录工会会员卡", code: "会员码", purchases: "我的优惠消费", nearby: "优惠商家", mine: "我的" };
 
 /** start shows what this phone knows at once, then asks the service. */
@@ -111,6 +114,7 @@ export class App {
     try {
       const me = await this.service.get("me");
       this.online = true;
+      this.pause = 0;
       await this.take(me);
     } catch (error) {
       if (error instanceof Offline) this.offline();
@@ -250,9 +254,15 @@ export class App {
     location.replace(location.pathname);
   }
 
+  /** offline notes that the service does not answer. A browser says that the network
+   * is back a moment before it is, or believes it never went: then it is asked again. */
   offline() {
     this.online = false;
     this.draw();
+    clearTimeout(this.retry);
+    if (!navigator.onLine || document.hidden) return;
+    this.pause = Math.min((this.pause || 1000) * 2, MOST_PAUSE);
+    this.retry = setTimeout(() => this.refresh(), this.pause);
   }
 
   /** use notes that a code was used and shows the other slot's. */
