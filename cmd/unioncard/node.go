@@ -35,6 +35,8 @@ import (
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/purchase"
 )
 
@@ -126,7 +128,10 @@ func (n *node) build(ctx context.Context) error {
 	}
 	var listed feed.Source
 	n.listing, listed = n.newListing(state, unions, clock)
-	sources := []feed.Source{card.NewUnionSource(unions), card.NewSource(table), merchant.NewSource(state), listed}
+	funds := budget.NewState(state, unions.Tree)
+	wallets := voucher.NewState(funds)
+	sources := []feed.Source{card.NewUnionSource(unions), card.NewSource(table), merchant.NewSource(state), listed,
+		budget.NewSource(funds), voucher.NewSource(wallets, n.log)}
 	n.reader = feed.NewReader(n.pool, sources, feedOpts)
 	began := time.Now()
 	if err := n.reader.Load(ctx); err != nil {

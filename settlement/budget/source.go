@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"unioncard/card/feed"
+	"unioncard/settlement/ledger"
 )
 
 // source keeps a State in line with PostgreSQL.
@@ -61,10 +62,10 @@ func readEntries(ctx context.Context, tx pgx.Tx, into map[int64]*Entry, sql stri
 	}
 	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 		var e Entry
-		var first, last time.Time // dates come as midnight UTC
+		var first, last time.Time // midnight UTC, the same day in Beijing
 		err := row.Scan(&e.ID, &e.OfficeID, &e.ParentID, &e.Kind, &e.Name, &e.Status, &first, &last, &e.Trades, &e.Merchants,
 			&e.MemberCapFen, &e.Slices, &e.Version)
-		e.FirstDay, e.LastDay = dayOfDate(first), dayOfDate(last)
+		e.FirstDay, e.LastDay = ledger.DayOf(first), ledger.DayOf(last)
 		slices.Sort(e.Trades)
 		slices.Sort(e.Merchants)
 		into[e.ID] = &e
@@ -75,6 +76,3 @@ func readEntries(ctx context.Context, tx pgx.Tx, into map[int64]*Entry, sql stri
 	}
 	return nil
 }
-
-// dayOfDate is DayOf for a date as the database gives it, midnight UTC.
-func dayOfDate(d time.Time) int32 { return int32(d.Unix() / (24 * 60 * 60)) }

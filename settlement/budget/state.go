@@ -8,6 +8,7 @@ import (
 
 	"unioncard/card/union"
 	"unioncard/merchant"
+	"unioncard/settlement/ledger"
 )
 
 // Kind tells a budget from a voucher series' own.
@@ -38,8 +39,8 @@ type Entry struct {
 	Kind     Kind
 	Name     string
 	Status   Status
-	// FirstDay and LastDay are the days on which it pays, both included (DayOf).
-	FirstDay, LastDay int32
+	// FirstDay and LastDay are the days on which it pays, both included.
+	FirstDay, LastDay ledger.Day
 	Trades            []string // sorted; empty: all
 	Merchants         []int64  // sorted; empty: all in the office's territory
 	// MemberCapFen is what one card may have of it; 0 for no bound.
@@ -49,12 +50,9 @@ type Entry struct {
 	Version int64
 }
 
-// DayOf counts a moment's day in Beijing from 1970-01-01.
-func DayOf(at time.Time) int32 { return int32((at.Unix() + 8*60*60) / (24 * 60 * 60)) }
-
 // PaysOn reports whether the budget is open and a moment is on one of its days.
 func (e *Entry) PaysOn(at time.Time) bool {
-	day := DayOf(at)
+	day := ledger.DayOf(at)
 	return e.Status == Open && e.FirstDay <= day && day <= e.LastDay
 }
 

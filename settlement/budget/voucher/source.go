@@ -13,7 +13,7 @@ import (
 
 	"unioncard/card/feed"
 	"unioncard/merchant/terms"
-	"unioncard/settlement/budget"
+	"unioncard/settlement/ledger"
 )
 
 // source keeps a State in line with PostgreSQL.
@@ -161,7 +161,7 @@ func (s source) readSeries(ctx context.Context, tx pgx.Tx, into map[int64]*Serie
 		if err := row.Scan(&v.ID, &name, &v.FaceFen, &v.NeedFen, &v.Stackable, &last); err != nil {
 			return struct{}{}, err
 		}
-		v.LastDay = budget.DayOf(last)
+		v.LastDay = ledger.DayOf(last)
 		var err error
 		if v.Offer, err = Offer(v.ID, name, v.FaceFen, v.NeedFen, v.Stackable); err != nil {
 			s.logger.Error("a voucher series is no offer", "series", v.ID, "error", err)

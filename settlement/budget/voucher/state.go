@@ -9,6 +9,7 @@ import (
 	"unioncard/card"
 	"unioncard/merchant/terms"
 	"unioncard/settlement/budget"
+	"unioncard/settlement/ledger"
 )
 
 // Series is what a till's node knows of a voucher series. It is never changed.
@@ -20,8 +21,8 @@ type Series struct {
 	FaceFen, NeedFen int64
 	// Stackable: it applies on top of the contract's offers, else instead of them.
 	Stackable bool
-	// LastDay is its last day (budget.DayOf).
-	LastDay int32
+	// LastDay is the last day on which it may be used.
+	LastDay ledger.Day
 }
 
 // Held is a voucher that a card may use now.
