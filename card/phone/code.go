@@ -39,9 +39,9 @@ func (s *Store) RequestCode(ctx context.Context, from netip.Addr, number string)
 		return err
 	}
 	hashes := s.opts.Vault.PhoneHashes(number)
-	code := newCode()
+	code, subject := newCode(), s.subjects(hashes)[0]
 	key := s.opts.Keyring.Active(card.RingToken, now)
-	wait, err := s.storeCode(ctx, hashes[0], codeMAC(key, hashes[0], code), key.ID, now)
+	wait, err := s.storeCode(ctx, subject, codeMAC(key, subject, code), key.ID, now)
 	if err != nil {
 		return fmt.Errorf("phone.RequestCode: %w", err)
 	}
@@ -55,13 +55,13 @@ func (s *Store) RequestCode(ctx context.Context, from netip.Addr, number string)
 // mayAsk holds a network to its hour, and everybody to the minute: past it only
 // networks go on whose codes are mostly used.
 func (s *Store) mayAsk(ctx context.Context, from netip.Addr, now time.Time) error {
-	asked := s.opts.Counts.Add(ctx, subjectOf("asked", from), hour, 1, now)
+	asked := s.opts.Counts.Add(ctx, s.subjectOf("asked", from), hour, 1, now)
 	if asked > int64(s.limits.AddressHour) {
 		return &WaitError{windowEnd(hour, now).Sub(now)}
 	}
-	if s.opts.Counts.Add(ctx, everybody, time.Minute, 1, now) > int64(s.limits.Minute) {
+	if s.opts.Counts.Add(ctx, s.ofPurpose(everybody), time.Minute, 1, now) > int64(s.limits.Minute) {
 		const unused = 3
-		used := s.opts.Counts.Add(ctx, subjectOf("used", from), hour, 0, now)
+		used := s.opts.Counts.Add(ctx, s.subjectOf("used", from), hour, 0, now)
 		if asked-used > unused+used {
 			return &WaitError{windowEnd(time.Minute, now).Sub(now)}
 		}
@@ -121,18 +121,18 @@ func (s *Store) right(ctx context.Context, from netip.Addr, number, code string)
 	var keyID int32
 	err = s.db.QueryRow(ctx, `UPDATE phone_codes SET attempts = attempts + 1
 		WHERE phone = ANY($1) AND attempts < $2 AND expires_at > $3 RETURNING phone, mac, key_id`,
-		s.opts.Vault.PhoneHashes(number), s.limits.Attempts, now).Scan(&c.phone, &c.mac, &keyID)
+		s.subjects(s.opts.Vault.PhoneHashes(number)), s.limits.Attempts, now).Scan(&c.phone, &c.mac, &keyID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return c, err
 	}
 	key, ok := s.opts.Keyring.AcceptedKey(card.RingToken, uint16(keyID), now)
 	if err != nil || !ok || !hmac.Equal(codeMAC(key, c.phone, code), c.mac) {
-		s.opts.Counts.Add(ctx, subjectOf("missed", from), hour, 1, now)
-		s.opts.Counts.Add(ctx, everybodyMissed, hour, 1, now)
+		s.opts.Counts.Add(ctx, s.subjectOf("missed", from), hour, 1, now)
+		s.opts.Counts.Add(ctx, s.ofPurpose(everybodyMissed), hour, 1, now)
 		s.metrics.guess.WithLabelValues("wrong").Inc()
 		return c, ErrCodeWrong
 	}
-	s.opts.Counts.Add(ctx, subjectOf("right", from), day, 1, now)
+	s.opts.Counts.Add(ctx, s.subjectOf("right", from), day, 1, now)
 	return c, nil
 }
 
@@ -141,16 +141,16 @@ func (s *Store) right(ctx context.Context, from netip.Addr, number, code string)
 // without a miss is refused nothing, however many others guess, and one that hides
 // a mobile network's phones is not stopped by a slip of the finger in one of them.
 func (s *Store) mayTry(ctx context.Context, from netip.Addr, now time.Time) bool {
-	missed := s.opts.Counts.Add(ctx, subjectOf("missed", from), hour, 0, now)
+	missed := s.opts.Counts.Add(ctx, s.subjectOf("missed", from), hour, 0, now)
 	switch {
 	case missed == 0:
 		return true
 	case missed >= int64(s.limits.AddressMisses):
 		return false
-	case s.opts.Counts.Add(ctx, everybodyMissed, hour, 0, now) < int64(s.limits.AllMisses):
+	case s.opts.Counts.Add(ctx, s.ofPurpose(everybodyMissed), hour, 0, now) < int64(s.limits.AllMisses):
 		return true
 	}
-	return missed <= s.opts.Counts.Add(ctx, subjectOf("right", from), day, 0, now)
+	return missed <= s.opts.Counts.Add(ctx, s.subjectOf("right", from), day, 0, now)
 }
 
 // sentCode is a code as it is stored.

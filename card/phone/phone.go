@@ -120,6 +120,12 @@ type Options struct {
 	Counts Counts
 	Limits Limits
 	Clock  func() time.Time
+	// Purpose keeps the codes and counts of another audience apart from members', so
+	// that a code sent for one opens nothing of the other; "" is the members'. A store
+	// with a purpose only proves numbers: RequestCode, CheckCode, Run.
+	Purpose string
+	// Known says whether a number is worth an SMS; nil: whether it is a member's.
+	Known func(ctx context.Context, hashes []personal.Hash) (bool, error)
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer

@@ -89,7 +89,7 @@ func (s *Store) SignIn(ctx context.Context, from netip.Addr, number, code string
 	if err != nil {
 		return "", fmt.Errorf("phone.SignIn: %w", err)
 	}
-	s.opts.Counts.Add(ctx, subjectOf("used", from), hour, 1, now)
+	s.opts.Counts.Add(ctx, s.subjectOf("used", from), hour, 1, now)
 	s.metrics.guess.WithLabelValues("right").Inc()
 	return token, nil
 }
