@@ -62,8 +62,9 @@ type Comparison struct {
 // in fen bounds the discount of one purchase. Where a local offer stacks, one more
 // of them can cost the member the threshold behind it; so a local offer with
 // limits that none of the floor's imply then may be there or not, either must do,
-// and what is only found with it there is Undecided. Funding does not matter: the
-// member gets the same.
+// and what is only found with it there is Undecided. Who pays does not matter: the
+// member gets the same. But a budget may run out, so what is said holds with the
+// offers of any of the budgets taken away, from both sides.
 //
 // NotWorse and Worse are always right. The answer is exact, and the
 // counterexample the smallest, for amount benefits over one scope and, within a
@@ -80,6 +81,16 @@ func Compare(local, floor *Compiled) Comparison {
 // only, such as those in which a contract and a floor are both in force. A zero
 // time is no bound.
 func CompareWithin(local, floor *Compiled, from, until time.Time) Comparison {
+	if identical(local, floor) {
+		return Comparison{Verdict: NotWorse}
+	}
+	return compareFunded(local, floor, func(local, floor *Compiled) Comparison {
+		return compareAll(local, floor, from, until)
+	})
+}
+
+// compareAll is CompareWithin with every budget paying.
+func compareAll(local, floor *Compiled, from, until time.Time) Comparison {
 	out := Comparison{Verdict: NotWorse}
 	if identical(local, floor) {
 		return out

@@ -20,6 +20,8 @@ type Compiled struct {
 	excl mask
 	// gated are the offers whose calendar or eligibility may refuse.
 	gated mask
+	// budgets are the budgets that offers name, ascending.
+	budgets []int64
 }
 
 // offer is a compiled Offer.
@@ -52,6 +54,9 @@ func (o CompiledOffer) Title() string { return o.doc.Title }
 // FundingBP is the merchant's share of the discount in basis points.
 func (o CompiledOffer) FundingBP() int64 { return o.doc.FundingBP }
 
+// Budget is the id of the budget that pays the union's share, 0 for none.
+func (o CompiledOffer) Budget() int64 { return o.doc.Budget }
+
 // Limits are the offer's limits by ascending period, at most one a period. They
 // must not be changed.
 func (o CompiledOffer) Limits() []Limit { return o.doc.Limits }
@@ -65,6 +70,10 @@ func (o CompiledOffer) Text() string { return o.doc.explain() }
 // Offers are the offers in declared order; an offer's index here is what
 // Applied, Declined and Remaining mean. It must not be changed.
 func (c *Compiled) Offers() []CompiledOffer { return c.views }
+
+// Budgets are the ids of the budgets that offers name, each once, ascending, at
+// most MaxBudgets. It must not be changed.
+func (c *Compiled) Budgets() []int64 { return c.budgets }
 
 // Compile validates everything and returns the compiled form, or ErrInvalid
 // with the offer and field at fault.
@@ -93,6 +102,9 @@ func (t *Terms) Compile() (*Compiled, error) {
 			return nil, invalid("offer %d (%.40q): %v", i+1, d.ID, err)
 		}
 		ids[d.ID] = true
+		if at, known := slices.BinarySearch(c.budgets, d.Budget); d.Budget != 0 && !known {
+			c.budgets = slices.Insert(c.budgets, at, d.Budget)
+		}
 		if d.Stack > 0 {
 			places[d.Stack] = d.ID
 			c.stack = append(c.stack, i)
@@ -103,6 +115,9 @@ func (t *Terms) Compile() (*Compiled, error) {
 			c.gated |= 1 << i
 		}
 		c.views = append(c.views, CompiledOffer{d})
+	}
+	if len(c.budgets) > MaxBudgets {
+		return nil, invalid("offers: they name more than %d budgets", MaxBudgets)
 	}
 	slices.SortFunc(c.stack, func(a, b int) int { return c.doc[a].Stack - c.doc[b].Stack })
 	c.scopes = compileScopes(c.doc)
@@ -187,9 +202,18 @@ func (o *Offer) compile(to *offer) error {
 		return fmt.Errorf("funding_bp: want 0 to %d", wholeBP)
 	}
 	to.unionBP = wholeBP - o.FundingBP
+	if o.Budget < 0 || o.Budget > maxBudget {
+		return fmt.Errorf("budget: want 1 to %d, or none", int64(maxBudget))
+	}
+	if o.Budget != 0 && to.unionBP == 0 {
+		return fmt.Errorf("budget: the merchant bears all of the discount")
+	}
 	to.eligible, err = o.Eligibility.compile()
 	return err
 }
+
+// maxBudget is the largest id of a budget: an account of the ledger holds it.
+const maxBudget = 1<<56 - 1
 
 func validID(s string) bool {
 	for _, c := range []byte(s) {

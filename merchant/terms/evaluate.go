@@ -27,6 +27,9 @@ type Input struct {
 	// it does not reach is unlimited. A use limit at 0 declines the offer, an
 	// amount limit reduces the discount before the best offer is chosen.
 	Remaining []Remaining
+	// Unfunded has a bit for each offer whose budget does not pay, by the same index:
+	// the offer is declined.
+	Unfunded uint64
 	// Extra are further offers (vouchers), as if declared after the document's
 	// own; their stack numbers count after all of the document's.
 	Extra *Compiled
@@ -178,6 +181,10 @@ func (e *evaluation) gate() mask {
 				w.reason = ReasonCalendar
 				continue
 			}
+		}
+		if e.in.Unfunded>>i&1 == 1 {
+			w.reason = ReasonBudget
+			continue
 		}
 		if i < len(e.in.Remaining) && (e.in.Remaining[i].Uses == 0 || e.in.Remaining[i].Fen == 0) {
 			w.reason = ReasonLimitUsed

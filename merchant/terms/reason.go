@@ -28,6 +28,9 @@ const (
 	// ReasonNoItems: the basket came as an amount alone, so that nobody can say
 	// whether it is in the offer's scope.
 	ReasonNoItems
+	// ReasonBudget: the budget that pays the union's share is not open here and now,
+	// or has too little left.
+	ReasonBudget
 )
 
 var reasons = [...]struct{ code, message string }{
@@ -40,6 +43,7 @@ var reasons = [...]struct{ code, message string }{
 	ReasonBetterOffer: {"better_offer", "与其他优惠不可同享，已按更优惠的计算"},
 	ReasonTotalCap:    {"total_cap", "该卡今日以实体卡或卡号享受的优惠已达上限"},
 	ReasonTooMany:     {"too_many", "优惠数量超过系统上限"},
+	ReasonBudget:      {"budget", "该优惠的工会补贴资金未开放或已用完"},
 	ReasonNoItems:     {"items_missing", "收银系统没有上传商品明细，无法计算该优惠"},
 }
 

@@ -39,6 +39,8 @@ const (
 	MaxOffers = 64
 	// MaxListed is the longest list inside an offer (scope, prices, days).
 	MaxListed = 1000
+	// MaxBudgets is how many budgets the offers of a document may name.
+	MaxBudgets = 3
 	// MaxTiers is the largest number of tiers of a benefit.
 	MaxTiers = 16
 	// MaxBasketFen is the largest basket, in fen.
@@ -80,6 +82,10 @@ type Offer struct {
 	Stack int `json:"stack,omitempty"`
 	// FundingBP is the merchant's share in basis points; 10000 is all.
 	FundingBP int64 `json:"funding_bp"`
+	// Budget is the id of the budget that pays the union's share; 0 for none. Of an
+	// offer with a budget the union bears a part. A floor names none, as it binds
+	// whether there is money left or not.
+	Budget int64 `json:"budget,omitempty"`
 	// Eligibility says whose card; all if absent.
 	Eligibility Eligibility `json:"eligibility,omitzero"`
 }
