@@ -32,6 +32,7 @@ func (s *server) phoneRoutes() []route {
 		s.memberMaybe("/m/api/keys", p.Keys),
 		s.memberStream("/m/api/events", p.Events),
 		s.memberCall(http.MethodGet, "/m/api/purchases", p.Purchases, exchange.NoBody),
+		s.memberCall(http.MethodGet, "/m/api/vouchers", p.Vouchers, exchange.NoBody),
 		s.memberCall(http.MethodPost, "/m/api/lost", p.Lost, exchange.MediaJSON),
 		s.memberCall(http.MethodPost, "/m/api/found", p.Found, exchange.MediaJSON),
 	}

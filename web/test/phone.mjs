@@ -23,7 +23,7 @@ const sms = async (number) => (await outside("sms", { phone: number })).code;
 const sell = (digits, amount_fen) => outside("sell", { code: digits, amount_fen });
 const says = (page, words) => page.getByText(words).filter({ visible: true }).first().waitFor();
 const done = (page) => page.getByRole("dialog").getByRole("button", { name: "完成" }).click();
-const go = (page, tab) => page.getByRole("navigation", { name: "主菜单" }).getByRole("link", { name: tab }).click();
+const go = (page, tab) => page.getByRole("navigation", { name: "主菜单" }).getByRole("link", { name: tab, exact: true }).click();
 
 /** ready: the page is kept by its service worker. */
 const ready = (page) => page.evaluate(async () => {

@@ -13,11 +13,12 @@ import { installable, largeType, serviceWorker } from "./setting.js";
 import { SignIn } from "./signin.js";
 import * as store from "./store.js";
 import { Used } from "./used.js";
+import { Vouchers } from "./vouchers.js";
 
 /** MOST_PAUSE is the longest wait before a service that does not answer is asked again, ms. */
 const MOST_PAUSE = 30_000;
 
-const TITLES = { signin: "登录工会会员卡", code: "会员码", purchases: "我的优惠消费", nearby: "优惠商家", mine: "我的" };
+const TITLES = { signin: "登录工会会员卡", code: "会员码", vouchers: "消费券", purchases: "我的优惠消费", nearby: "优惠商家", mine: "我的" };
 
 /** start shows what this phone knows at once, then asks the service. */
 export async function start() {
@@ -55,7 +56,7 @@ export class App {
   }
 
   run() {
-    this.views = { signin: new SignIn(this), code: new Face(this), purchases: new Purchases(this), nearby: new Nearby(this), mine: new Mine(this) };
+    this.views = { signin: new SignIn(this), code: new Face(this), vouchers: new Vouchers(this), purchases: new Purchases(this), nearby: new Nearby(this), mine: new Mine(this) };
     this.used = new Used(this);
     this.push = new Push(this);
     window.addEventListener("hashchange", () => this.route(true));
@@ -79,7 +80,7 @@ export class App {
     // Who is not known here is most likely a stranger: the form need not wait for the
     // service to say so.
     if (!this.known && !this.signed) view = view === "nearby" ? view : "signin";
-    if (this.asking || (this.signed === false && view === "purchases")) view = "signin";
+    if (this.asking || (this.signed === false && (view === "purchases" || view === "vouchers"))) view = "signin";
     const changed = view !== this.view;
     this.view = view;
     show("data-view", view);
