@@ -25,6 +25,7 @@ var locateSQL = map[string]string{
 	"transferin":  `SELECT u.path FROM member_transfers t JOIN unions u ON u.id = t.to_union WHERE t.id = $1`,
 	"union":       `SELECT path FROM unions WHERE id = $1`,
 	"card":        `SELECT u.path FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id WHERE c.serial = $1`,
+	"budget":      `SELECT u.path FROM budgets b JOIN unions u ON u.id = b.office_id WHERE b.id = $1`, // a voucher series too
 	"batch":       `SELECT u.path FROM batches b JOIN unions u ON u.id = b.union_id WHERE b.id = $1`,
 	"staff":       `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
 	// A public draft that was not sent is not the office's yet.

@@ -94,6 +94,17 @@ func moves() []move {
 				WHERE a.id = o.application_id AND o.territory = @from_code AND a.status NOT IN ('ended', 'rejected') RETURNING a.id)` + counted},
 		{what: "proposals", columns: []string{"proposals.office_id"},
 			sql: `WITH n AS (UPDATE proposals SET office_id = @into WHERE office_id = @from RETURNING id)` + counted},
+		// Two budgets of one name at one time are told apart by where one came from.
+		{what: "budgets", columns: []string{"budgets.office_id"},
+			sql: `WITH n AS (UPDATE budgets b SET office_id = @into, version = version + 1,
+					name = CASE WHEN b.state <> 'closed' AND EXISTS (SELECT FROM budgets o WHERE o.office_id = @into AND o.kind = b.kind AND o.name = b.name
+						AND o.state <> 'closed' AND daterange(o.first_day, o.last_day, '[]') && daterange(b.first_day, b.last_day, '[]'))
+						THEN left(b.name, 24) || '（原' || left((SELECT name FROM unions WHERE id = @from), 12) || '）' ELSE b.name END
+				WHERE office_id = @from RETURNING id, version), ` +
+				handover("budget") + `, ` + fed(feed.KindBudget) + counted},
+		// Whose members may claim; their cards carry the successor's code by now.
+		{what: "voucher_series", columns: []string{"voucher_series.territory"}, division: true,
+			sql: `WITH n AS (UPDATE voucher_series SET territory = @to_code WHERE territory = @from_code RETURNING budget_id)` + counted},
 		// A workbook that both have taken in stays with whom it was.
 		{what: "imports", columns: []string{"import_runs.office_id"},
 			sql: `WITH n AS (UPDATE import_runs r SET office_id = @into WHERE office_id = @from

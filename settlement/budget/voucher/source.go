@@ -183,7 +183,7 @@ func OfferID(series int64) string { return fmt.Sprintf("voucher-%d", series) }
 // union alone, out of the series' budget. terms.ErrInvalid for one that is none.
 func Offer(series int64, title string, faceFen, needFen int64, stackable bool) (*terms.Compiled, error) {
 	offer := map[string]any{
-		"id": OfferID(series), "title": title, "funding_bp": 0,
+		"id": OfferID(series), "title": title, "funding_bp": 0, "budget": series,
 		"benefit": map[string]any{"kind": terms.KindAmountOff, "at_fen": needFen, "off_fen": faceFen},
 	}
 	if stackable {
