@@ -17,6 +17,8 @@ var locateSQL = map[string]string{
 	"contract":  `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,
 	"floor":     `SELECT u.path FROM floors f, unions u WHERE f.id = $1 AND u.parent_id IS NULL`,
 	"proposal":  `SELECT u.path FROM proposals p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
+	"statement": `SELECT u.path FROM statements s JOIN merchants m ON m.id = s.merchant_id JOIN unions u ON u.id = m.office_id WHERE s.id = $1`,
+	"payment":   `SELECT u.path FROM payments p JOIN unions u ON u.id = p.office_id WHERE p.id = $1`,
 	"importrun": `SELECT u.path FROM import_runs r JOIN unions u ON u.id = r.office_id WHERE r.id = $1`,
 	"rosterrun": `SELECT u.path FROM roster_runs r JOIN unions u ON u.id = r.union_id WHERE r.id = $1 AND r.state <> 'uploading'`,
 	"member":    `SELECT u.path FROM members m JOIN unions u ON u.id = m.union_id WHERE m.id = $1`,

@@ -105,6 +105,10 @@ func moves() []move {
 		// Whose members may claim; their cards carry the successor's code by now.
 		{what: "voucher_series", columns: []string{"voucher_series.territory"}, division: true,
 			sql: `WITH n AS (UPDATE voucher_series SET territory = @to_code WHERE territory = @from_code RETURNING budget_id)` + counted},
+		// What is not sent yet, and what the bank still answers, is the successor's to see to.
+		{what: "payments", columns: []string{"payments.office_id"},
+			sql: `WITH n AS (UPDATE payments SET office_id = @into, version = version + 1 WHERE office_id = @from RETURNING id), ` +
+				handover("payment") + counted},
 		// A workbook that both have taken in stays with whom it was.
 		{what: "imports", columns: []string{"import_runs.office_id"},
 			sql: `WITH n AS (UPDATE import_runs r SET office_id = @into WHERE office_id = @from
@@ -117,6 +121,7 @@ func moves() []move {
 func history() []string {
 	return []string{
 		"event_scopes.object_union", "event_scopes.actor_union", // an event is whose it was
+		"adjustments.office_id",                             // the account it was posted from
 		"purchase_days.office_id",                           // but for open days, see Options.HandOver
 		"impact_rows.office_id",                             // as it was found
 		"roster_rows.union_id",                              // what was checked; applying it looks at the union again
