@@ -15,6 +15,7 @@ import (
 	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/directory"
 	"unioncard/merchant/draft"
 	"unioncard/merchant/intake"
@@ -50,6 +51,16 @@ func peopleRows() []row {
 			"等待发送的短信太多，这次没有发出。", "请过一分钟再试。", time.Minute}},
 		{is(phone.ErrNoSession), problem{http.StatusUnauthorized, "sign_in_needed", "请先登录",
 			"您还没有登录，或登录已经失效。", "请用登记的手机号和短信验证码登录。", 0}},
+		{is(account.ErrFactor), problem{http.StatusUnprocessableEntity, "second_factor_wrong", "动态验证码不对",
+			"动态验证码不对，或已经用过。", "请等手机上出现下一个验证码再输入。", 0}},
+		{is(account.ErrNotFound), problem{http.StatusNotFound, "user_not_found", "没有这个人员",
+			"您要找的人员不存在，或不是本商家的。", "请从人员列表重新进入。", 0}},
+		{is(account.ErrStale), problem{http.StatusConflict, "changed_meanwhile", "刚被别人改过",
+			"您打开以后，有人改过这里的内容，没有保存。", "请刷新页面，核对现在的内容后再办。", 0}},
+		{is(account.ErrLastOwner), problem{http.StatusConflict, "last_owner", "这是最后一位老板",
+			"停用或取消他的角色后，就没有人能管理本商家的人员了，没有受理。", "请先添加另一位老板。", 0}},
+		{is(account.ErrReadOnly), problem{http.StatusForbidden, "read_only", "现在只能查看",
+			"本商家已暂停或已退出，后台只能查看和办理已有的结算，这次没有受理。", "请联系签约工会。", 0}},
 		{is(phone.ErrNoCard), problem{http.StatusConflict, "no_card", "没有会员卡",
 			"您名下现在没有会员卡。", "请联系所在工会办理会员卡。", 0}},
 		{is(phone.ErrCardUnusable), problem{http.StatusConflict, "card_unusable", "会员卡现在不能用",

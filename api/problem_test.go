@@ -40,6 +40,7 @@ var neverAtATill = map[string]string{
 	"terms.ErrInvalid":            "a Terms document is published by an office, not by a till",
 	"merchant.ErrBelowFloor":      "publishing Terms is an office's work",
 	"staff.ErrNoSession":          "the console sends to the sign-in page",
+	"account.ErrNoSession":        "the portal sends to the sign-in page",
 	"merchant.ErrAssertionReused": "the token endpoint answers it itself, as RFC 6749's invalid_client",
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -19,6 +20,7 @@ import (
 	"unioncard/card"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/fleet"
 	"unioncard/settlement/purchase"
 )
@@ -95,12 +97,16 @@ type route struct {
 	right staff.Right
 	// object is the kind of object that the path's :id names, "" without one.
 	object string
+	// portal is what the merchants' portal asks of a user; "" outside it. changes: a
+	// merchant that may only read is refused.
+	portal  account.Right
+	changes bool
 }
 
 func (r *route) name() string { return r.method + " " + r.path }
 
-// routes is every route there is; those for people stand in routes_people.go, what
-// phones ask for in routes_phone.go.
+// routes is every route there is; those for people stand in routes_people.go and
+// routes_portal.go, what phones ask for in routes_phone.go.
 func (s *server) routes() []route {
 	const (
 		get, post  = http.MethodGet, http.MethodPost
@@ -129,7 +135,7 @@ func (s *server) routes() []route {
 		till(get, "/openapi.yaml", s.docs.OpenAPI, none, 0, 0, nil, true, false),
 		till(get, "/docs", s.docs.Docs, none, 0, 0, nil, true, false),
 		till(get, "/docs/style.css", s.docs.Style, none, 0, 0, nil, true, false),
-	}, append(s.peopleRoutes(), s.phoneRoutes()...)...)
+	}, slices.Concat(s.peopleRoutes(), s.portalRoutes(), s.phoneRoutes())...)
 }
 
 // till is a line of the table above.
@@ -150,6 +156,7 @@ func (s *server) steps() []step {
 		s.watch,       // what the terminal did
 		s.crossOrigin, // people's forms come from people's pages
 		s.signedIn,    // console: session, territory, right
+		s.portalSignedIn,
 		s.readBody,
 		s.admit, // requests worked on at once
 	}

@@ -21,6 +21,7 @@ import (
 
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 )
 
 // Handler answers one exchange.
@@ -44,6 +45,8 @@ type Exchange struct {
 	Terminal *merchant.Terminal
 	// Account is who asks in the console, once the session has been checked.
 	Account *staff.Account
+	// Merchant is who asks in the merchants' portal, once the session has been checked.
+	Merchant *account.User
 	// Body is the whole body.
 	Body []byte
 

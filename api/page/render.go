@@ -12,6 +12,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/card/union/staff"
+	"unioncard/merchant/account"
 )
 
 // Renderer renders the pages for people. Every template is parsed at start: one
@@ -28,6 +29,7 @@ type Frame struct {
 	Title   string
 	Active  string         // the navigation's entry that is lit, e.g. "contracts"
 	Account *staff.Account // nil in public
+	User    *account.User  // who is signed in to the merchants' portal
 	Notice  string         // said once after a form was taken
 	Crumbs  []Crumb        // the way here, without the page itself
 	Path    string         // of the request
@@ -94,7 +96,7 @@ func (r *Renderer) oneNameAPart(templates fs.FS) error {
 func (r *Renderer) Page(x *exchange.Exchange, name string, data Framed) error {
 	audience, _, _ := strings.Cut(name, "/")
 	f := data.frame()
-	f.Account, f.Path, f.Now = x.Account, x.Gin.Request.URL.Path, r.clock()
+	f.Account, f.User, f.Path, f.Now = x.Account, x.Merchant, x.Gin.Request.URL.Path, r.clock()
 	f.Notice = takeNotice(x)
 	return r.execute(x, name, audience+".html", data)
 }
@@ -134,7 +136,7 @@ func secure(x *exchange.Exchange) {
 	x.SetHeader("Cross-Origin-Opener-Policy", "same-origin")
 	// The till's page alone reads codes with a camera, and says so itself.
 	x.SetHeader("Permissions-Policy", "camera=(), microphone=()")
-	if x.Account != nil || strings.HasPrefix(x.Gin.Request.URL.Path, "/console") {
+	if x.Account != nil || strings.HasPrefix(x.Gin.Request.URL.Path, "/console") || strings.HasPrefix(x.Gin.Request.URL.Path, "/portal") {
 		x.SetHeader("Cache-Control", "no-store")
 	}
 }
@@ -150,6 +152,8 @@ func (r *Renderer) Problem(x *exchange.Exchange, p Problem) error {
 	name := "open/problem"
 	if x.Account != nil {
 		name = "console/problem"
+	} else if x.Merchant != nil {
+		name = "portal/problem"
 	}
 	if own, ok := forPeople[p.Status]; ok && (p.Code == "route_not_found" || p.Code == "not_found" || p.Code == "internal" || p.Code == "method_not_allowed") {
 		p.Title, p.Detail, p.Fix = own.Title, own.Detail, own.Fix

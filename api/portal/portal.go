@@ -1,10 +1,18 @@
-// Package portal is what merchants use without an account: the form to join, and
-// the page behind a secret link on which they see how their application stands,
-// add files, correct what was returned and send it.
+// Package portal is what merchants use.
 //
-// Whoever holds the link may do that, so it shows the phone and account only in
-// part and nothing of anybody else: that a company is known already is for the
-// office alone. All of it works without scripts.
+// Without an account: the form to join, and the page behind a secret link on which
+// they see how their application stands, add files, correct what was returned and
+// send it. Whoever holds the link may do that, so it shows the phone and account only
+// in part and nothing of anybody else: that a company is known already is for the
+// office alone.
+//
+// Signed in, under /portal: everything else (package account says who may). Which
+// right a page asks for stands in api/routes_portal.go; a handler is only reached by
+// a user who has it, as x.Merchant. The merchant comes from the session, never from
+// the request: an id in a path or a form is looked up inside x.Merchant.MerchantID
+// and, of a shop, held against x.Merchant.Sees; outside answers as absent does.
+//
+// All of it works without scripts.
 package portal
 
 import (
@@ -15,6 +23,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/application"
 	"unioncard/merchant/file"
 )
@@ -24,7 +33,11 @@ type Options struct {
 	Pages        *page.Renderer
 	Applications *application.Store
 	Files        *file.Store
-	Clock        func() time.Time
+	// Accounts are the merchants' users; nil: nobody signs in.
+	Accounts *account.Store
+	// SecureCookies: the service is reached by https only.
+	SecureCookies bool
+	Clock         func() time.Time
 }
 
 // Handlers are the portal's pages.

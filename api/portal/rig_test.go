@@ -14,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -25,9 +26,11 @@ import (
 	"unioncard/api/console"
 	"unioncard/api/page"
 	"unioncard/api/portal"
+	"unioncard/card/phone/sms"
 	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/application"
 	"unioncard/merchant/file"
 	"unioncard/migrations/pgtest"
@@ -43,11 +46,14 @@ type rig struct {
 	store    *application.Store
 	accounts map[string]*staff.Account
 	unions   map[int32]int64
+	users    *account.Store   // of merchants
+	sent     chan sms.Message // codes
+	shift    atomic.Int64     // ns that the portal's clock is ahead
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, pool: pgtest.New(t), accounts: map[string]*staff.Account{}}
+	r := &rig{t: t, pool: pgtest.New(t), accounts: map[string]*staff.Account{}, sent: make(chan sms.Message, 100)}
 	ctx := t.Context()
 	tx, err := r.pool.Begin(ctx)
 	r.must(err)
@@ -62,11 +68,12 @@ func newRig(t *testing.T) *rig {
 	r.must(err)
 	keys := func() []application.VaultKey { return []application.VaultKey{{ID: 1, Secret: make([]byte, 32)}} }
 	r.store = application.New(application.Options{DB: r.pool, Files: files, Clock: time.Now, Vault: application.NewVault(keys)})
+	r.users = r.newUsers()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.handler = api.NewRouter(api.Deps{Clock: time.Now, Logger: log, Registerer: prometheus.NewRegistry(), People: &api.People{
 		Console: console.New(console.Options{Pages: pages, DB: r.pool, Merchants: merchant.NewStore(r.pool, time.Now),
 			Applications: r.store, Files: files, Clock: time.Now, Logger: log}),
-		Portal: portal.New(portal.Options{Pages: pages, Applications: r.store, Files: files, Clock: time.Now}),
+		Portal: portal.New(r.portalOptions(pages, files)),
 		Pages:  pages, Assets: assets,
 		Session: func(_ context.Context, token string) (*staff.Account, error) {
 			if a := r.accounts[token]; a != nil {
@@ -112,7 +119,9 @@ func (r *rig) do(session, method, path, media string, body io.Reader, more ...st
 	if media != "" {
 		req.Header.Set("Content-Type", media)
 	}
-	if session != "" {
+	if token, ok := strings.CutPrefix(session, inPortal); ok {
+		req.AddCookie(&http.Cookie{Name: portal.SessionCookie, Value: token})
+	} else if session != "" {
 		req.AddCookie(&http.Cookie{Name: api.SessionCookie, Value: session})
 	}
 	for i := 0; i+1 < len(more); i += 2 {

@@ -50,6 +50,10 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			_, err := report.NewStore(n.pool, time.Now).Roll(ctx)
 			return 0, err // every minute, all day: not worth a line in the log
 		}},
+		{"add spending up", func(ctx context.Context) (int64, error) {
+			_, err := report.NewStore(n.pool, time.Now).RollSpending(ctx)
+			return 0, err // every minute, too
+		}},
 		{"settle member transfers", n.members.SettleTransfers},
 		{"remind of renewals and renegotiations", func(ctx context.Context) (int64, error) { return n.contracts.Remind(ctx, time.Now()) }},
 		{"settle mergers of unions", n.territory.Settle},
@@ -67,6 +71,8 @@ func (n *node) housekeepOnce(ctx context.Context) {
 		{"prune sign-ins", n.accounts.Prune},
 		{"end phones whose number changed", n.phones.EndDue},
 		{"prune phones", n.phones.Prune},
+		{"hash merchants' users anew", n.phones.portal.Rehash},
+		{"prune merchants' sign-ins", n.phones.portal.Prune},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}
 	for _, c := range chores {

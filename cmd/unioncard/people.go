@@ -11,7 +11,6 @@ import (
 	"unioncard/api/console"
 	"unioncard/api/page"
 	phonepage "unioncard/api/phone"
-	"unioncard/api/portal"
 	"unioncard/api/till"
 	"unioncard/card/union"
 	"unioncard/merchant"
@@ -63,7 +62,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 		PhonePage: phonepage.NewPage(pages, assets),
 		Phone:     n.phones.page,
 		Open:      n.openPages(pages, clock),
-		Portal:    portal.New(portal.Options{Pages: pages, Applications: n.applied, Files: n.files, Clock: clock}),
+		Portal:    n.portalPages(pages, clock),
 		Till:      till.New(till.Options{Pages: pages, Assets: assets}),
 		Pages:     pages,
 		Assets:    assets,

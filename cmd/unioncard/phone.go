@@ -14,6 +14,7 @@ import (
 	"unioncard/card/phone/push"
 	"unioncard/card/phone/sms"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/settlement/purchase"
 	"unioncard/settlement/report"
 )
@@ -25,6 +26,8 @@ type phones struct {
 	hub   *push.Hub
 	relay *push.Relay // nil on a single node
 	page  *phonepage.Handlers
+	// portal is the merchants' users, who sign in the same way.
+	portal *account.Store
 }
 
 // newPhones needs the node's vault; nothing is sent before run.
@@ -47,6 +50,8 @@ func (n *node) newPhones(table *card.Table, codes *card.Codes, state *merchant.S
 		p.relay = push.NewRelay(p.hub, n.redis, prefix)
 	}
 	p.Store = phone.NewStore(n.pool, o)
+	p.portal = account.NewStore(n.pool, account.Options{Vault: n.vault, Keyring: n.keyring, Sender: sender, Counts: o.Counts,
+		Limits: limits, Clock: clock, Logger: n.log})
 	p.page = phonepage.New(phonepage.Options{
 		Phones: p.Store, Hub: p.hub, Reports: report.NewStore(n.pool, clock), Codes: codes, Merchants: state,
 		Tree: n.listing.tree.Tree, SecureCookies: n.cfg.secure(), Clock: clock,
@@ -82,7 +87,7 @@ func (n *node) smsSender(clock func() time.Time) (sms.Sender, error) {
 
 // run sends codes and passes on what phones are told, until ctx ends.
 func (p *phones) run(ctx context.Context) error {
-	parts := []func(context.Context) error{p.Run, p.hub.Run}
+	parts := []func(context.Context) error{p.Run, p.portal.Run, p.hub.Run}
 	if p.relay != nil {
 		parts = append(parts, p.relay.Run)
 	}

@@ -115,7 +115,7 @@ func (s *Store) Factor(ctx context.Context, token, code string) (e *Entry, err e
 		if err != nil {
 			return err
 		}
-		e, err = s.full(ctx, tx, p.users, p.user, true)
+		e, err = s.full(ctx, tx, p, true)
 		return err
 	})
 	return e, err

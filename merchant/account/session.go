@@ -50,7 +50,7 @@ func (s *Store) BySession(ctx context.Context, token string) (*User, error) {
 			se.factor, se.seen_at,
 			(SELECT count(*) FROM merchant_notices n WHERE n.merchant_id = u.merchant_id AND n.id > u.notices_read AND `+forAudience+`)
 		FROM merchant_sessions se JOIN merchant_users u ON u.id = se.user_id JOIN merchants m ON m.id = u.merchant_id
-		WHERE se.hash = $2 AND se.stage = 'full' AND se.seen_at > $3 AND se.created_at > $4 AND `+maySignIn,
+		WHERE se.hash = $2 AND se.stage = 'full' AND se.seen_at > $3 AND se.proved_at > $4 AND `+maySignIn,
 		now, hash, now.Add(-idle), now.Add(-absolute)).
 		Scan(&u.ID, &u.MerchantID, &u.Merchant, &u.Name, &u.Roles, &u.OutletIDs, &u.Status, &u.Several, &factor, &seen, &u.Unread)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && wantsFactor(u.Roles) && !factor {

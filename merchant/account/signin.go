@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,9 +55,9 @@ func (s *Store) SignIn(ctx context.Context, from netip.Addr, number, code string
 		case 0:
 			return phone.ErrCodeWrong
 		case 1:
-			e, err = s.advance(ctx, tx, users, users[0])
+			e, err = s.advance(ctx, tx, &pending{users: users, user: users[0], proved: s.now()})
 		default:
-			e, err = s.open(ctx, tx, users, 0, StageChoose, false)
+			e, err = s.open(ctx, tx, &pending{users: users, proved: s.now()}, StageChoose, false)
 		}
 		return err
 	})
@@ -64,38 +65,38 @@ func (s *Store) SignIn(ctx context.Context, from netip.Addr, number, code string
 }
 
 // advance opens the stage after the number is proved and the merchant chosen.
-func (s *Store) advance(ctx context.Context, tx pgx.Tx, users []int64, user int64) (*Entry, error) {
-	r, err := s.lock(ctx, tx, user)
+func (s *Store) advance(ctx context.Context, tx pgx.Tx, p *pending) (*Entry, error) {
+	r, err := s.lock(ctx, tx, p.user)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case r.TOTP != nil:
-		return s.open(ctx, tx, users, user, StageCode, false)
+		return s.open(ctx, tx, p, StageCode, false)
 	case wantsFactor(r.Roles):
 		if err := s.offer(ctx, tx, r); err != nil {
 			return nil, err
 		}
-		return s.open(ctx, tx, users, user, StageEnrol, false)
+		return s.open(ctx, tx, p, StageEnrol, false)
 	}
-	return s.full(ctx, tx, users, user, false)
+	return s.full(ctx, tx, p, false)
 }
 
 // full opens the portal.
-func (s *Store) full(ctx context.Context, tx pgx.Tx, users []int64, user int64, factor bool) (*Entry, error) {
-	if _, err := tx.Exec(ctx, `UPDATE merchant_users SET signed_in_at = $2 WHERE id = $1`, user, s.now()); err != nil {
+func (s *Store) full(ctx context.Context, tx pgx.Tx, p *pending, factor bool) (*Entry, error) {
+	if _, err := tx.Exec(ctx, `UPDATE merchant_users SET signed_in_at = $2 WHERE id = $1`, p.user, s.now()); err != nil {
 		return nil, fmt.Errorf("account: sign in: %w", err)
 	}
-	if err := event.Record(ctx, tx, actor(user), "portal.sign_in", object(user), "登录商家后台", nil, nil); err != nil {
+	if err := event.Record(ctx, tx, actor(p.user), "portal.sign_in", object(p.user), "登录商家后台", nil, nil); err != nil {
 		return nil, err
 	}
-	return s.open(ctx, tx, users, user, StageFull, factor)
+	return s.open(ctx, tx, p, StageFull, factor)
 }
 
-func (s *Store) open(ctx context.Context, tx pgx.Tx, users []int64, user int64, stage Stage, factor bool) (*Entry, error) {
+func (s *Store) open(ctx context.Context, tx pgx.Tx, p *pending, stage Stage, factor bool) (*Entry, error) {
 	token, hash := newToken()
-	_, err := tx.Exec(ctx, `INSERT INTO merchant_sessions (hash, users, user_id, stage, factor, created_at, seen_at)
-		VALUES ($1, $2, nullif($3::bigint, 0), $4, $5, $6, $6)`, hash, users, user, stage, factor, s.now())
+	_, err := tx.Exec(ctx, `INSERT INTO merchant_sessions (hash, users, user_id, stage, factor, proved_at, created_at, seen_at)
+		VALUES ($1, $2, nullif($3::bigint, 0), $4, $5, $6, $7, $7)`, hash, p.users, p.user, stage, factor, p.proved, s.now())
 	if err != nil {
 		return nil, fmt.Errorf("account: open a session: %w", err)
 	}
@@ -104,10 +105,11 @@ func (s *Store) open(ctx context.Context, tx pgx.Tx, users []int64, user int64, 
 
 // pending is a sign-in that waits for a stage.
 type pending struct {
-	hash  []byte
-	users []int64
-	user  int64 // 0 at StageChoose
-	stage Stage
+	hash   []byte
+	users  []int64
+	user   int64 // 0 at StageChoose
+	stage  Stage
+	proved time.Time // by SMS
 }
 
 // pending finds it: ErrNoSession, also when its time is over.
@@ -117,8 +119,9 @@ func (s *Store) pending(ctx context.Context, token string, stages ...Stage) (*pe
 		return nil, ErrNoSession
 	}
 	p := &pending{hash: hash}
-	err := s.db.QueryRow(ctx, `SELECT users, coalesce(user_id, 0), stage FROM merchant_sessions
-		WHERE hash = $1 AND stage <> 'full' AND created_at > $2`, hash, s.now().Add(-stepTime)).Scan(&p.users, &p.user, &p.stage)
+	err := s.db.QueryRow(ctx, `SELECT users, coalesce(user_id, 0), stage, proved_at FROM merchant_sessions
+		WHERE hash = $1 AND stage <> 'full' AND created_at > $2 AND proved_at > $3`, hash, s.now().Add(-stepTime), s.now().Add(-absolute)).
+		Scan(&p.users, &p.user, &p.stage, &p.proved)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && len(stages) > 0 && !slices.Contains(stages, p.stage) {
 		return nil, ErrNoSession
 	}
@@ -194,7 +197,8 @@ func (s *Store) Choose(ctx context.Context, token string, user int64) (e *Entry,
 		if err := take(ctx, tx, p.hash); err != nil {
 			return err
 		}
-		e, err = s.advance(ctx, tx, p.users, user)
+		p.user = user
+		e, err = s.advance(ctx, tx, p)
 		return err
 	})
 	return e, err
@@ -204,15 +208,15 @@ func (s *Store) Choose(ctx context.Context, token string, user int64) (e *Entry,
 // number is proved, a second factor is asked for again. ErrNoSession.
 func (s *Store) Others(ctx context.Context, u *User) (e *Entry, err error) {
 	err = s.change(ctx, func(tx pgx.Tx) error {
-		var users []int64
-		err := tx.QueryRow(ctx, `DELETE FROM merchant_sessions WHERE hash = $1 RETURNING users`, u.session).Scan(&users)
+		var p pending
+		err := tx.QueryRow(ctx, `DELETE FROM merchant_sessions WHERE hash = $1 RETURNING users, proved_at`, u.session).Scan(&p.users, &p.proved)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNoSession
 		}
 		if err != nil {
 			return fmt.Errorf("account.Others: %w", err)
 		}
-		e, err = s.open(ctx, tx, users, 0, StageChoose, false)
+		e, err = s.open(ctx, tx, &p, StageChoose, false)
 		return err
 	})
 	return e, err

@@ -161,7 +161,7 @@ func (s *Store) Prune(ctx context.Context) (n int64, err error) {
 		sql string
 		arg []any
 	}{
-		{`DELETE FROM merchant_sessions WHERE seen_at <= $1 OR created_at <= $2 OR stage <> 'full' AND created_at <= $3`,
+		{`DELETE FROM merchant_sessions WHERE seen_at <= $1 OR proved_at <= $2 OR stage <> 'full' AND created_at <= $3`,
 			[]any{now.Add(-idle), now.Add(-absolute), now.Add(-stepTime)}},
 		{`DELETE FROM merchant_notices WHERE at <= $1`, []any{now.Add(-noticesKept)}},
 	} {

@@ -36,7 +36,8 @@ CREATE INDEX merchant_users_index_key ON merchant_users (index_key);
 
 -- merchant_sessions: hash is SHA-256 of the cookie's token. users is who the number
 -- was that proved itself by SMS; user_id the one chosen. Only stage full opens the
--- portal. factor: the second factor was given in this session.
+-- portal. factor: the second factor was given in this session. proved_at is when the
+-- number was proved by SMS, which ends the session in the end.
 CREATE TABLE merchant_sessions (
     hash       bytea    PRIMARY KEY CHECK (octet_length(hash) = 32),
     id         bigint   GENERATED ALWAYS AS IDENTITY UNIQUE,
@@ -44,6 +45,7 @@ CREATE TABLE merchant_sessions (
     user_id    bigint   REFERENCES merchant_users,
     stage      text     NOT NULL CHECK (stage IN ('choose', 'code', 'enrol', 'full')),
     factor     boolean  NOT NULL DEFAULT false,
+    proved_at  timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     seen_at    timestamptz NOT NULL,
     CHECK ((stage = 'choose') = (user_id IS NULL))

@@ -1,0 +1,143 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"unioncard/api/exchange"
+	"unioncard/api/portal"
+	"unioncard/merchant/account"
+)
+
+// portalRoutes is every page of the merchants' portal. A line names the right that it
+// asks of a user; portalSignedIn holds it. The merchant comes from the session, never
+// from the request: a handler reads x.Merchant, and looks every id up inside its
+// merchant (outside answers 404 as absent does), a shop inside x.Merchant.Sees.
+func (s *server) portalRoutes() []route {
+	if s.people == nil || s.people.Portal == nil || s.people.Portal.Accounts == nil {
+		return nil
+	}
+	p := s.people.Portal
+	return []route{
+		s.publicGet("/portal/login", p.LoginForm),
+		s.signInPost("/portal/login", p.Login),
+		s.publicGet("/portal/login/sms", p.LoginSMSForm),
+		s.signInPost("/portal/login/sms", p.LoginSMS),
+		s.publicGet("/portal/login/choose", p.LoginChooseForm),
+		s.signInPost("/portal/login/choose", p.LoginChoose),
+		s.publicGet("/portal/login/code", p.LoginCodeForm),
+		s.signInPost("/portal/login/code", p.LoginCode),
+		s.publicGet("/portal/login/enrol", p.LoginEnrolForm),
+		s.signInPost("/portal/login/enrol", p.LoginCode),
+		s.publicGet("/portal/login/qr.png", p.LoginQR),
+		s.portalAlways("/portal/logout", account.Anybody, p.Logout),
+		s.portalAlways("/portal/others", account.Anybody, p.Others),
+
+		s.portalGet("/portal", account.Anybody, p.Home),
+	}
+}
+
+// portalGet is a page of the portal.
+func (s *server) portalGet(path string, right account.Right, h exchange.Handler) route {
+	return route{method: http.MethodGet, path: path, handle: h, timeout: pageTime, gate: s.browsing,
+		open: true, people: true, portal: right}
+}
+
+// portalPost is a form of the portal. A merchant that is suspended or has left is
+// refused it.
+func (s *server) portalPost(path string, right account.Right, h exchange.Handler) route {
+	r := s.portalAlways(path, right, h)
+	r.changes = true
+	return r
+}
+
+// portalAlways is a form of the portal that a merchant may send even while it is
+// suspended or after it has left: what settles money that is owed already.
+func (s *server) portalAlways(path string, right account.Right, h exchange.Handler) route {
+	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
+		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true, portal: right}
+}
+
+// portalUpload is portalPost with files, read whole.
+func (s *server) portalUpload(path string, right account.Right, h exchange.Handler) route {
+	r := s.portalPost(path, right, h)
+	r.media, r.body, r.timeout = exchange.MediaUpload, uploadBody, longTime
+	return r
+}
+
+// portalStream is portalAlways with a file too large to be held, at most limit bytes,
+// which the handler reads as it arrives; its gate is its own, as consoleStream's.
+func (s *server) portalStream(path string, right account.Right, h exchange.Handler, limit int) route {
+	r := s.portalAlways(path, right, h)
+	r.media, r.body, r.timeout, r.gate = exchange.MediaStream, limit, streamTime, &gate{max: maxStreaming}
+	return r
+}
+
+// portalSignedIn lets a merchant's user through to what the roles allow: without a
+// session to the sign-in page, without the right 403.
+func (s *server) portalSignedIn(r *route, next exchange.Handler) exchange.Handler {
+	if r.portal == "" {
+		return next
+	}
+	return func(x *exchange.Exchange) error {
+		p := s.people.Portal
+		token := p.SessionToken(x.Gin.Request)
+		if token == "" {
+			return s.toPortalSignIn(x)
+		}
+		u, err := p.Accounts.BySession(x.Ctx, token)
+		if errors.Is(err, account.ErrNoSession) {
+			return s.toPortalSignIn(x)
+		}
+		if err != nil {
+			return err
+		}
+		x.Merchant = u
+		switch {
+		case !u.May(r.portal):
+			return exchange.ErrForbidden
+		case r.changes && u.ReadOnly:
+			return account.ErrReadOnly
+		}
+		return next(x)
+	}
+}
+
+// toPortalSignIn asks for a sign-in and remembers where the person wanted to go.
+func (s *server) toPortalSignIn(x *exchange.Exchange) error {
+	to := "/portal/login"
+	if x.Gin.Request.Method == http.MethodGet {
+		to += "?next=" + url.QueryEscape(x.Gin.Request.URL.RequestURI())
+	}
+	if x.HTMX() {
+		x.SetHeader("HX-Redirect", to)
+		x.Status = http.StatusUnauthorized
+		return nil
+	}
+	return x.Redirect(to)
+}
+
+// PortalRoute is one line of the table of the portal's routes, as the test of rights
+// reads it.
+type PortalRoute struct {
+	Method, Path string
+	// Right is "" for a page of signing in.
+	Right account.Right
+	// Changes: a merchant that may only read is refused.
+	Changes bool
+	// Upload: the form may carry files.
+	Upload bool
+}
+
+// PortalRoutes lists every page of the portal, from the very table that the router
+// is built of.
+func PortalRoutes() []PortalRoute {
+	s := &server{people: &People{Portal: &portal.Handlers{Options: portal.Options{Accounts: &account.Store{}}}}} // the handlers are named, not called
+	var out []PortalRoute
+	for _, r := range s.portalRoutes() {
+		out = append(out, PortalRoute{Method: r.method, Path: r.path, Right: r.portal, Changes: r.changes,
+			Upload: r.media == exchange.MediaUpload || r.media == exchange.MediaStream})
+	}
+	return out
+}
