@@ -123,6 +123,7 @@ func history() []string {
 		"event_scopes.object_union", "event_scopes.actor_union", // an event is whose it was
 		"adjustments.office_id",                             // the account it was posted from
 		"purchase_days.office_id",                           // but for open days, see Options.HandOver
+		"spending_days.office_id",                           // open days are added up anew
 		"impact_rows.office_id",                             // as it was found
 		"roster_rows.union_id",                              // what was checked; applying it looks at the union again
 		"cards.batch_territory", "batch_progress.territory", // where a batch issued its cards
