@@ -174,16 +174,23 @@ func (d *Plan) facts(more map[string]any) map[string]any {
 	return more
 }
 
+// CheckTx says which fields of a plan are at fault for a budget of an office: name,
+// first_day, last_day, amount, member_cap, trades and merchants.
+func (s *Store) CheckTx(ctx context.Context, tx pgx.Tx, officeID int64, d Plan) (merchant.FieldErrors, error) {
+	d.tidy()
+	more, err := checkMerchants(ctx, tx, officeID, d.Merchants)
+	return append(d.check(ledger.DayOf(s.now())), more...), err
+}
+
 // checkPlan tidies and checks a plan against the office.
 func (s *Store) checkPlan(ctx context.Context, tx pgx.Tx, officeID int64, d *Plan) error {
 	d.tidy()
 	d.Trades = nonNil(d.Trades)
-	bad := d.check(ledger.DayOf(s.now()))
-	more, err := checkMerchants(ctx, tx, officeID, d.Merchants)
+	bad, err := s.CheckTx(ctx, tx, officeID, *d)
 	if err != nil {
 		return err
 	}
-	return append(bad, more...).Err()
+	return bad.Err()
 }
 
 // Edit replaces a draft. The version is the one its editor read: ErrChanged if
