@@ -22,6 +22,7 @@ import (
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
 	"unioncard/settlement/report"
+	"unioncard/settlement/webhook"
 )
 
 // peopleRows: what staff and the public meet in pages, not tills.
@@ -39,6 +40,12 @@ func peopleRows() []row {
 			"游标不是这个查询给出的，或已损坏。", "请连同原来的条件原样带回上一页的 next，或从第一页开始。", 0}},
 		{is(directory.ErrInvalid), problem{http.StatusBadRequest, "parameter_invalid", "查询条件不对",
 			"有一项查询条件无法识别或超出范围，见 parameter。", "请对照接口说明 /open/openapi.yaml 改正后再试。", 0}},
+		{is(webhook.ErrTooMany), problem{http.StatusConflict, "webhooks_too_many", "推送地址太多",
+			"每个商家最多5个推送地址。", "请先删去不用的，再新建。", 0}},
+		{is(webhook.ErrConflict), problem{http.StatusConflict, "webhook_changed", "已被改动",
+			"您打开以后，这个推送地址被别人改过，没有保存。", "请返回查看现在的情况，再办一次。", 0}},
+		{is(webhook.ErrState), problem{http.StatusConflict, "webhook_state", "现在不能这样办",
+			"这个推送地址的状态已经变了，这次没有办理。", "请返回查看现在的状态，再决定怎么办。", 0}},
 		{is(phone.ErrNumber), problem{http.StatusUnprocessableEntity, "phone_invalid", "手机号不对",
 			"这不是11位的手机号。", "请填写在工会登记的11位手机号。", 0}},
 		{is(phone.ErrCodeWrong), problem{http.StatusUnprocessableEntity, "code_wrong", "验证码不对",
