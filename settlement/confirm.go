@@ -119,7 +119,7 @@ func lockStatement(ctx context.Context, tx pgx.Tx, merchantID, id, version int64
 	st := locked{id: id}
 	var now int64
 	err := tx.QueryRow(ctx, `SELECT merchant_id, state, version, coalesce(payment_id, 0) FROM statements
-		WHERE id = $1 AND $2 IN (0, merchant_id) FOR NO KEY UPDATE`, id, merchantID).Scan(&st.merchant, &st.state, &now, &st.payment)
+		WHERE id = $1 AND ($2::bigint = 0 OR merchant_id = $2) FOR NO KEY UPDATE`, id, merchantID).Scan(&st.merchant, &st.state, &now, &st.payment)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, merchant.ErrNotFound
 	}

@@ -169,7 +169,7 @@ func (s *Store) Total(ctx context.Context, scope string, f Filter) (t Totals, er
 // that has found it in its territory (merchant.Locate). merchant.ErrNotFound.
 func (s *Store) Get(ctx context.Context, merchantID, id int64) (*Statement, error) {
 	var body []byte
-	row := s.db.QueryRow(ctx, `SELECT s.body, `+statementColumns+statementFrom+` WHERE s.id = $1 AND $2 IN (0, s.merchant_id)`, id, merchantID)
+	row := s.db.QueryRow(ctx, `SELECT s.body, `+statementColumns+statementFrom+` WHERE s.id = $1 AND ($2::bigint = 0 OR s.merchant_id = $2)`, id, merchantID)
 	st, err := scanStatement(row, &body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, merchant.ErrNotFound
