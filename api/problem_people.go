@@ -21,6 +21,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
 	"unioncard/settlement/webhook"
 )
@@ -84,6 +85,20 @@ func peopleRows() []row {
 			"这次请求不是用启用会员码的那部手机的密钥签的，没有受理。", "请在原来的手机上操作，或在这部手机上重新启用会员码。", 0}},
 		{is(phone.ErrDeviceKey), problem{http.StatusUnprocessableEntity, "device_key_invalid", "手机密钥无法识别",
 			"手机生成的密钥格式不对，没有启用会员码。", "请更新浏览器后再试。", 0}},
+		{is(voucher.ErrNoSeries), problem{http.StatusNotFound, "claim_no_series", "没有这种消费券",
+			"没有这种可以领取的消费券，或它只由工会发放。", "请刷新“消费券”页，看现在能领哪些。", 0}},
+		{is(voucher.ErrNotYet), problem{http.StatusConflict, "claim_not_yet", "还没到领取时间",
+			"这批消费券还没有开放领取，没有领到。", "请按页面上的时间再来。", 0}},
+		{is(voucher.ErrOver), problem{http.StatusConflict, "claim_over", "领取已经结束",
+			"这批消费券的领取已经结束。", "请留意工会的下一次发放。", 0}},
+		{is(voucher.ErrPaused), problem{http.StatusConflict, "claim_paused", "暂停领取",
+			"工会暂停了这批消费券，现在不能领。", "请过一会儿再来看，或向发放的工会了解。", 0}},
+		{is(voucher.ErrNotEligible), problem{http.StatusConflict, "claim_not_eligible", "不在发放范围",
+			"这批消费券只发给另一个地区的会员。", "请看页面上列出的、您可以领的消费券。", 0}},
+		{is(voucher.ErrSoldOut), problem{http.StatusConflict, "claim_sold_out", "已经领完",
+			"这批消费券已经领完了，这次没有领到。", "请留意工会的下一次发放。", 0}},
+		{is(voucher.ErrBusy), problem{http.StatusServiceUnavailable, "claim_busy", "领的人太多",
+			"同时领取的人太多，还没有轮到您。", "请稍等再按一次“领取”；已经领到的不会重复，也不会丢。", 2 * time.Second}},
 		{is(push.ErrFull), problem{http.StatusServiceUnavailable, "too_many_streams", "连接太多",
 			"同时在线的手机太多，暂时收不到即时提醒。", "不影响使用会员码；请到“我的优惠”里查看记录。", time.Minute}},
 		{is(portal.ErrTooMany), problem{http.StatusTooManyRequests, "too_many_applications", "提交太频繁",

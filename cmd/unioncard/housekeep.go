@@ -55,6 +55,9 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			return 0, err // every minute, too
 		}},
 		{"settle member transfers", n.members.SettleTransfers},
+		{"let vouchers expire", n.vouchers.Expire},
+		{"return what closed budgets got back", n.budgets.Sweep},
+		{"tell of budgets nearly spent", n.budgets.Alert},
 		{"remind of renewals and renegotiations", func(ctx context.Context) (int64, error) { return n.contracts.Remind(ctx, time.Now()) }},
 		{"settle mergers of unions", n.territory.Settle},
 		{"prune the change feed", func(ctx context.Context) (int64, error) { return feed.Prune(ctx, n.pool, changesKept) }},

@@ -70,6 +70,8 @@ type node struct {
 	vault     *personal.Vault
 	members   *member.Store
 	rosters   *roster.Store // and their imports' work
+	budgets   *budget.Store
+	vouchers  *voucher.Store
 	phones    *phones
 	shared    []part // what shares the guess budgets and bindings; none without Redis
 	api       *http.Server
@@ -148,11 +150,13 @@ func (n *node) build(ctx context.Context) error {
 	verifier := purchase.NewVerifier(purchase.VerifierOptions{
 		Codes: codes, Guard: guard, Bindings: bindings,
 		Table: table, Tree: unions.Tree, Merchants: state, Numbers: card.NewStore(n.pool, card.StoreOptions{}), // looks up only
+		Budgets: funds, Vouchers: wallets,
 		Journal: n.journal, Keyring: n.keyring, Age: age, Clock: clock, Caps: caps,
 		StaleAfter: n.cfg.FeedMaxAge, Registerer: n.registry,
 	})
 	n.committer = purchase.NewCommitter(n.pool, purchase.CommitterOptions{
 		Table: table, Tree: unions.Tree, Merchants: state, Keyring: n.keyring, Bindings: bindings, Sold: n.sold,
+		Budgets: funds, Vouchers: wallets,
 		Age: age, Clock: clock, Caps: caps, StaleAfter: n.cfg.FeedMaxAge, Lanes: n.cfg.Lanes,
 		Logger: n.log, Registerer: n.registry,
 	})

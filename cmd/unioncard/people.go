@@ -19,6 +19,8 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
 	"unioncard/web"
 )
@@ -44,8 +46,11 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{}, exit.DraftGate{})
 	n.territory = territory.New(n.pool, territory.Options{Clock: clock,
 		HandOver: []func(context.Context, pgx.Tx, int64) error{report.HandOver}})
+	n.budgets = budget.NewStore(n.pool, budget.Options{Clock: clock, Registerer: n.registry})
+	n.vouchers = voucher.NewStore(n.pool, n.budgets, clock)
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock),
-		[]signing.Kind{taking.Kind(), n.territory.Kind()})})
+		[]signing.Kind{taking.Kind(), n.territory.Kind()},
+		n.budgets.Kinds(), n.vouchers.Kinds())})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
 	return &api.People{
