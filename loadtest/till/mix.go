@@ -204,7 +204,7 @@ func (m *Mix) Answer(conn int, a wire.Answer, latency time.Duration) bool {
 // may be reached, and its code may have been used by the quote before or been
 // scanned in an earlier run. They are counted and printed.
 var expected = map[string]bool{
-	"limit_reached": true, "cap_reached": true, "code_used": true, "code_bound": true, "quote_used": true,
+	"limit_reached": true, "cap_reached": true, "budget_exhausted": true, "voucher_used": true, "code_used": true, "code_bound": true, "quote_used": true,
 }
 
 func (m *Mix) refused(t *mixTill, a wire.Answer) bool {

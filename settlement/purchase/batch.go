@@ -31,15 +31,18 @@ func (f *fate) recorded() bool { return f.err == nil && f.claimed }
 //     codes, both by COPY, the present status of cards, terminals, outlets and
 //     contracts, and the locks on limits and caps;
 //  2. settle: decide in arrival order, take back the claims of refused rows, write
-//     the net use of limits, COMMIT.
+//     the net use of limits, budgets and vouchers, post the transfers, COMMIT.
 //
 // COPY writes a row at half the cost of INSERT … ON CONFLICT, but fails as a
 // whole where one key or code is taken. The batch is then written again, and those
 // after it for a while, by claim and use instead of insert, which find out whose
 // they are (and need a round trip more each where they do). Everything is
-// taken in one global order: day, keys, codes, limits, caps. (Budgets, when they
-// come, are locked after the caps and written before COMMIT; ledger transfers
-// are one more set-based insert there.)
+// taken in one global order: day, keys, codes, limits, caps, slices of budgets, what
+// cards had of them, vouchers.
+//
+// A lane draws on one slice of a budget. Where that has too little and the budget has
+// not, the batch is rolled back, the money is laid out anew (budget.Rebalance) and
+// the batch is written again.
 type batch struct {
 	l         *lane
 	rows      []*row // decided here, in arrival order
@@ -58,9 +61,12 @@ type batch struct {
 	codes  map[codeUse]codeClaim
 	limits limits
 	caps   capUse
+	purses purses
 
 	statuses merchant.Statuses
 	strange  error // a status of a kind that we do not know
+
+	readers []func([][]byte) // of the questions about union money under way
 
 	pipe *pgconn.Pipeline
 	copy column // rows for COPY
@@ -89,6 +95,9 @@ func (b *batch) run(ctx context.Context, l *lane, rows []*row) error {
 		return err
 	}
 	b.decide()
+	if b.purses.short() {
+		return errShort
+	}
 	if err := l.at(hookDecided); err != nil {
 		return err
 	}
@@ -250,6 +259,7 @@ func (b *batch) inCodeOrder() {
 	})
 	b.limits.gather(b.byCode, b.today)
 	b.caps.gather(b.byCode, b.today)
+	b.purses.gather(b.byCode)
 }
 
 // readKeys finds out whose the keys are, where some were taken: a row's own, or
@@ -372,11 +382,15 @@ func (b *batch) decide() {
 		if f.err = b.caps.check(r); f.err == nil {
 			f.err = b.limits.check(r)
 		}
+		if f.err == nil {
+			f.err = b.purses.check(r)
+		}
 		if f.err != nil {
 			continue
 		}
 		b.caps.take(r)
 		b.limits.take(r)
+		b.purses.take(r)
 		f.receipt = r.receiptOf(b.at)
 		b.accepted++
 	}

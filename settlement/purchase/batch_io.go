@@ -223,6 +223,8 @@ func (b *batch) settle(ctx context.Context) error {
 	}
 	statements := b.sendDrops()
 	statements += b.sendTaken()
+	statements += b.sendPurses()
+	statements += b.sendTransfers()
 	b.send(stmtCommit)
 	if err := b.sync(); err != nil {
 		_ = b.pipe.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"unioncard/card"
 	"unioncard/card/union"
 	"unioncard/merchant"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 )
 
 // CommitterOptions is what a Committer works with. Table, Tree, Merchants,
@@ -25,6 +28,9 @@ type CommitterOptions struct {
 	Keyring   *card.Keyring
 	// Bindings learns which codes have been used; nil for none.
 	Bindings card.Bindings
+	// Budgets and Vouchers are the view of union money, for fresh quotes; nil for none.
+	Budgets  *budget.State
+	Vouchers *voucher.State
 	// Sold is told of every purchase once it is durable, also of one without a
 	// discount; nil for nobody. Lanes call it, so it must not wait.
 	Sold  func(Sale)
@@ -98,11 +104,14 @@ type Committer struct {
 func NewCommitter(pool *pgxpool.Pool, o CommitterOptions) *Committer {
 	o.defaults()
 	c := &Committer{
-		opts: o, pool: pool, pricer: newPricer(o.Keyring, o.Caps),
+		opts: o, pool: pool, pricer: newPricer(o.Keyring, o.Caps, Funds{o.Budgets, o.Vouchers}),
 		scratch: sync.Pool{New: func() any { return new([]byte) }},
 	}
-	for range o.Lanes {
-		c.lanes = append(c.lanes, newLane(c))
+	// The lanes of a node draw on neighbouring slices, those of two nodes on others if
+	// chance wills it.
+	node := rand.Int32N(1 << 16)
+	for i := range o.Lanes {
+		c.lanes = append(c.lanes, newLane(c, node+int32(i)))
 	}
 	c.metrics = newCommitMetrics(o.Registerer, func() (n float64) {
 		for _, l := range c.lanes {
@@ -143,7 +152,8 @@ const retryAfter = time.Second
 //     ErrQuoteExpired, ErrQuoteMismatch, ErrViewStale;
 //   - from the database's present state: the card, merchant.ErrTerminalSuspended
 //     and the other errors of merchant; ErrCodeUsed, ErrQuoteUsed;
-//   - ErrLimitReached and ErrCapReached, in a *Refusal with a fresh quote;
+//   - ErrLimitReached, ErrCapReached, ErrBudgetExhausted, ErrBudgetClosed,
+//     ErrBudgetCardCap and ErrVoucherUsed, in a *Refusal with a fresh quote;
 //   - ErrOverloaded, nothing was recorded; ErrOutcomeUnknown, ask by key.
 //
 // If ctx ends while the purchase is queued, it is taken out of the queue and the
@@ -221,6 +231,7 @@ func (c *Committer) checkQuote(r *row, client *Client, req *CommitRequest, buf *
 	if c.opts.Age() > c.opts.StaleAfter {
 		return ErrViewStale
 	}
+	r.draws = drawsOf(q.applied)
 	r.render(req.Items)
 	return nil
 }

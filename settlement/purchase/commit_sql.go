@@ -27,10 +27,18 @@ const (
 	stmtReadCodes
 	stmtLockUsage
 	stmtLockCaps
+	stmtLockSlices
+	stmtReadBudgets
+	stmtLockCardBudgets
+	stmtLockVouchers
 	stmtDrop
 	stmtDropCodes
 	stmtPutUsage
 	stmtPutCaps
+	stmtPutSlices
+	stmtPutCardBudgets
+	stmtUseVouchers
+	stmtPost
 	stmtCommit
 	stmtRollback
 	statements
@@ -148,6 +156,15 @@ INSERT INTO card_caps AS g (card_serial, code_kind, day, discount_fen, cap_fen)
 SELECT u.* FROM unnest($1::bigint[], $2::smallint[], $3::date[], $4::bigint[], $5::bigint[]) AS u
 ON CONFLICT (card_serial, code_kind, day) DO UPDATE
 SET discount_fen = g.discount_fen + excluded.discount_fen, cap_fen = excluded.cap_fen`,
+
+	stmtLockSlices:      lockSlicesSQL,
+	stmtReadBudgets:     readBudgetsSQL,
+	stmtLockCardBudgets: lockCardBudgetsSQL,
+	stmtLockVouchers:    lockVouchersSQL,
+	stmtPutSlices:       putSlicesSQL,
+	stmtPutCardBudgets:  putCardBudgetsSQL,
+	stmtUseVouchers:     useVouchersSQL,
+	stmtPost:            postSQL,
 
 	stmtCommit:   `COMMIT`,
 	stmtRollback: `ROLLBACK`,

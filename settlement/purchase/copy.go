@@ -24,7 +24,7 @@ func (b *batch) plain() bool {
 	}
 	b.byCode = append(b.byCode[:0], b.byKey...)
 	b.inCodeOrder()
-	return len(b.limits.rows)+len(b.caps.rows) <= maxPlainLocks
+	return len(b.limits.rows)+len(b.caps.rows)+b.purses.locks() <= maxPlainLocks
 }
 
 // insert is the first round trip. It is written in protocol messages, as pgx's
@@ -47,6 +47,7 @@ func (b *batch) insert(ctx context.Context) error {
 	if len(b.caps.rows) > 0 {
 		b.ask(stmtLockCaps, b.readCap, b.capColumns(false)...)
 	}
+	b.purseQuestions(b.ask)
 	if err := b.trip.do(ctx, b.l.conn.PgConn()); err != nil {
 		return takenOr(err)
 	}

@@ -22,7 +22,7 @@ type undoState struct {
 	dayClosed bool // of the purchase's own day
 	tailOver  bool
 	seq       int
-	unionBack int64         // so far, fen
+	given     []int64       // discount given back by each undoing so far, fen
 	doneLines map[int]int64 // thousandths refunded of each line so far
 }
 
@@ -122,10 +122,10 @@ func lockUndo(ctx context.Context, tx pgx.Tx, p *stored) (*undoState, error) {
 		SELECT now(), `+businessDaySQL+` - date '1970-01-01',
 		       EXISTS (SELECT FROM business_days b WHERE b.day = $3 AND b.closed_at IS NOT NULL),
 		       (SELECT now() >= c.refund_until FROM contracts c WHERE c.id = $4),
-		       coalesce(max(u.seq), 0) + 1, coalesce(sum(u.union_back_fen), 0)::bigint
+		       coalesce(max(u.seq), 0) + 1, coalesce(array_agg(u.given_back_fen ORDER BY u.seq), '{}')
 		FROM purchase_undos u WHERE u.merchant_id = $1 AND u.purchase_id = $2`,
 		p.merchant, p.id, p.day.date(), p.contract).
-		Scan(&s.now, &s.today, &s.dayClosed, &s.tailOver, &s.seq, &s.unionBack)
+		Scan(&s.now, &s.today, &s.dayClosed, &s.tailOver, &s.seq, &s.given)
 	if err != nil {
 		return nil, fmt.Errorf("purchase: read undos: %w", err)
 	}
@@ -177,8 +177,8 @@ func earlierUndo(ctx context.Context, tx pgx.Tx, t *merchant.Terminal, key strin
 	return a, true, err
 }
 
-// write records an undoing and gives back what the purchase took. (The place of
-// the budget that is given back and of the ledger's transfers.)
+// write records an undoing and gives back what the purchase took, in the order of
+// the committer's locks.
 func (s *undoState) write(ctx context.Context, tx pgx.Tx, w *undoWork, u *undoing, a *UndoAnswer) error {
 	answer, err := a.marshal()
 	if err != nil {
@@ -195,11 +195,12 @@ func (s *undoState) write(ctx context.Context, tx pgx.Tx, w *undoWork, u *undoin
 		key = &w.key
 	}
 	p := s.p
+	money := u.moneyBack(p, s.given)
 	_, err = tx.Exec(ctx, `INSERT INTO purchase_undos (merchant_id, purchase_id, seq, kind, terminal_id, idem_key,
 		request_hash, returned_fen, given_back_fen, union_back_fen, lines, reason, operator, adjustment, answer, business_day, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now())`,
 		p.merchant, p.id, s.seq, u.kind, w.client.Terminal.ID, key, w.hash[:], u.returned, u.givenBack,
-		u.unionBack(p, s.unionBack), lines, w.reason, w.operator, s.dayClosed, answer, s.today.date())
+		money.union(), lines, w.reason, w.operator, s.dayClosed, answer, s.today.date())
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.ConstraintName == "undos_key" {
 		return errTryAgain // the key is being used for another purchase at this moment
@@ -216,7 +217,10 @@ func (s *undoState) write(ctx context.Context, tx pgx.Tx, w *undoWork, u *undoin
 	if err := giveUsageBack(ctx, tx, u.usageBack(p)); err != nil {
 		return err
 	}
-	return giveCapBack(ctx, tx, p, u.capBack(p))
+	if err := giveCapBack(ctx, tx, p, u.capBack(p)); err != nil {
+		return err
+	}
+	return s.giveMoneyBack(ctx, tx, u, money)
 }
 
 // giveUsageBack locks the rows in the committer's order and takes off them.

@@ -35,6 +35,17 @@ var (
 	// Refusal carries a fresh quote.
 	ErrCapReached = errors.New("purchase: daily cap of static codes reached")
 
+	// ErrBudgetExhausted: a budget has less left, all of it together, than the
+	// purchase draws on it. This and the three below come in a Refusal that names the
+	// offer and carries a fresh quote without it.
+	ErrBudgetExhausted = errors.New("purchase: budget exhausted")
+	// ErrBudgetClosed: a budget is frozen, closed or past its last day.
+	ErrBudgetClosed = errors.New("purchase: budget is not open")
+	// ErrBudgetCardCap: the card has had of a budget what one member may have.
+	ErrBudgetCardCap = errors.New("purchase: member cap of a budget reached")
+	// ErrVoucherUsed: the voucher was used, has expired or was revoked meanwhile.
+	ErrVoucherUsed = errors.New("purchase: voucher is not to be had any more")
+
 	// ErrKeyInvalid: an idempotency key has 1 to 64 printable ASCII characters.
 	ErrKeyInvalid = errors.New("purchase: idempotency key is not valid")
 	// ErrKeyReused: the key was used before with another payload.
@@ -84,7 +95,7 @@ type Refusal struct {
 	// RetryAfter is how long to wait before the same can succeed; 0 if waiting
 	// does not help.
 	RetryAfter time.Duration
-	// Offer is the id of the offer whose limit is spent.
+	// Offer is the id of the offer whose limit, budget or voucher is spent.
 	Offer string
 	// Quote is a fresh quote on the same code step, nil if there is none.
 	Quote *VerifyAnswer

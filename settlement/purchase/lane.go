@@ -23,7 +23,9 @@ type lane struct {
 	// careful is how many more batches claim their keys one by one instead of by
 	// COPY.
 	careful int
-	today   day // that the last batch was stamped with, 0 before the first
+	// pick says on which of a budget's slices the lane draws: modulo their number.
+	pick  int32
+	today day // that the last batch was stamped with, 0 before the first
 }
 
 // carefulBatches follow one in which a key or code was found taken: tills that
@@ -33,8 +35,8 @@ const carefulBatches = 64
 
 func (l *lane) beCareful() { l.careful = carefulBatches }
 
-func newLane(c *Committer) *lane {
-	l := &lane{c: c, queue: make(chan *row, c.opts.Queue)}
+func newLane(c *Committer, pick int32) *lane {
+	l := &lane{c: c, pick: pick, queue: make(chan *row, c.opts.Queue)}
 	l.batch.caps.caps = c.opts.Caps
 	return l
 }

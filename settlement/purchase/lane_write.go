@@ -23,6 +23,9 @@ var errRolledBack = errors.New("purchase: transaction was rolled back")
 // errTaken: a COPY met a key or a code that somebody has.
 var errTaken = errors.New("purchase: a key or code is taken")
 
+// errShort: a slice has too little for the batch, the budget has not.
+var errShort = errors.New("purchase: a slice is short")
+
 // fault sorts the ways in which a batch fails.
 type fault int
 
@@ -30,6 +33,7 @@ const (
 	faultNone     fault = iota
 	faultConflict       // with another batch: write it again
 	faultTaken          // a key or code is somebody's: write it again, finding out whose
+	faultShort          // a slice of a budget is short: write it again with more in it
 	faultLocked         // a lock was not to be had in time: write the rows that need not wait for it
 	faultLost           // connection gone before COMMIT: nothing recorded, write it again
 	faultUnknown        // connection gone during COMMIT
@@ -37,10 +41,14 @@ const (
 	faultProgram        // anything else
 )
 
-var faultNames = [...]string{"none", "conflict", "taken", "locked", "lost", "unknown", "data", "program"}
+var faultNames = [...]string{"none", "conflict", "taken", "short", "locked", "lost", "unknown", "data", "program"}
 
 // codeLockTimeout is lock_not_available: lock_timeout has passed.
 const codeLockTimeout = "55P03"
+
+// firstComers are the constraints that fail where another batch was first on a row
+// that was not there to be locked.
+var firstComers = []string{"usage_within_limit", "cap_not_exceeded", "budget_card_cap"}
 
 // faultOf reads an error by its SQLSTATE.
 func faultOf(err error) fault {
@@ -50,6 +58,8 @@ func faultOf(err error) fault {
 		return faultNone
 	case errors.Is(err, errTaken):
 		return faultTaken
+	case errors.Is(err, errShort):
+		return faultShort
 	case errors.Is(err, errNoConnection):
 		return faultLost
 	case errors.Is(err, errLostCommit):
@@ -68,8 +78,8 @@ func faultOf(err error) fault {
 	case "08", "25", "53", "57", "58": // connection, read-only standby, resources, operator, system
 		return faultLost
 	case "23":
-		if pg.ConstraintName == "usage_within_limit" || pg.ConstraintName == "cap_not_exceeded" {
-			return faultConflict // another batch was first on a row that we could not lock: it was not there
+		if slices.Contains(firstComers, pg.ConstraintName) {
+			return faultConflict
 		}
 		return faultData
 	case "22":
@@ -99,6 +109,14 @@ func (l *lane) writeBy(parent context.Context, rows []*row, deadline time.Time) 
 		}
 		if f == faultUnknown {
 			f, err = l.resolve(parent)
+		}
+		if f == faultShort {
+			if err = l.rebalance(ctx); err != nil {
+				f = faultOf(err)
+			}
+			if f == faultLocked { // by batches on other slices, which end soon
+				f = faultConflict
+			}
 		}
 		switch f {
 		case faultNone:

@@ -34,7 +34,7 @@ func (b *batch) capColumns(taken bool) []*column {
 	return cols
 }
 
-// sendLocks locks the limits and caps that are there. One that is not can't be
+// sendLocks locks the limits and caps that are there, and what there is of union money. One that is not can't be
 // locked: if two batches create it at once, the second's CHECK fails or its
 // decision holds for the sum as well.
 func (b *batch) sendLocks() {
@@ -44,6 +44,11 @@ func (b *batch) sendLocks() {
 	if len(b.caps.rows) > 0 {
 		b.send(stmtLockCaps, b.capColumns(false)...)
 	}
+	b.readers = b.readers[:0]
+	b.purseQuestions(func(s statement, read func([][]byte), cols ...*column) {
+		b.send(s, cols...)
+		b.readers = append(b.readers, read)
+	})
 }
 
 func (b *batch) readLocks() error {
@@ -52,10 +57,17 @@ func (b *batch) readLocks() error {
 			return err
 		}
 	}
-	if len(b.caps.rows) == 0 {
-		return nil
+	if len(b.caps.rows) > 0 {
+		if err := b.each(b.readCap); err != nil {
+			return err
+		}
 	}
-	return b.each(b.readCap)
+	for _, read := range b.readers {
+		if err := b.each(read); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *batch) readUsage(v [][]byte) {

@@ -8,6 +8,7 @@ import (
 	"unioncard/card"
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
+	"unioncard/settlement/budget/voucher"
 )
 
 // Caps are the daily caps on the discount that one card earns with codes that
@@ -37,17 +38,22 @@ func (c Caps) of(kind card.CodeKind) (fen int64, capped bool) {
 type pricer struct {
 	signer *signer
 	caps   Caps
+	funds  Funds
 	pool   sync.Pool
 }
 
-func newPricer(ring *card.Keyring, caps Caps) *pricer {
-	return &pricer{signer: newSigner(ring), caps: caps, pool: sync.Pool{New: func() any { return new(pricing) }}}
+func newPricer(ring *card.Keyring, caps Caps, funds Funds) *pricer {
+	return &pricer{signer: newSigner(ring), caps: caps, funds: funds, pool: sync.Pool{New: func() any { return new(pricing) }}}
 }
 
 // pricing is the memory of one evaluation.
 type pricing struct {
 	in      terms.Input
 	results [2]terms.Result
+	best    int    // which of results is what picked earns
+	picked  option // so far
+	held    []voucher.Held
+	near    nearVoucher
 	limits  []quotedLimit
 	q       quote
 	buf     []byte
@@ -72,6 +78,9 @@ type basket struct {
 	at     time.Time
 	// used tells what of a limit is used up; nil before anything is known.
 	used *usedUp
+	// spent tells of budgets and vouchers what the memory does not know; nil before
+	// anything is known.
+	spent *spent
 }
 
 // usedUp is what a card has used of a contract's limits and its daily cap.
@@ -91,7 +100,8 @@ type limitKey struct {
 type used struct{ uses, fen int64 }
 
 // quote fills the answer's quote. The larger of what the contract's own Terms
-// and each lifting floor earn applies whole (DESIGN, "Lifted").
+// and each lifting floor earn applies whole (DESIGN, "Lifted"), with the one voucher
+// that makes the most of it, if one makes more of it.
 func (p *pricer) quote(b *basket, ans *VerifyAnswer) {
 	s := p.pool.Get().(*pricing)
 	defer p.pool.Put(s)
@@ -100,39 +110,82 @@ func (p *pricer) quote(b *basket, ans *VerifyAnswer) {
 	if b.used != nil && s.in.Capped {
 		s.in.CapFen = max(s.in.CapFen-b.used.cap, 0)
 	}
-	form, floor, best := b.terms.Terms, int64(0), 0
-	p.evaluate(s, form, 0, b.used, best)
-	for _, f := range b.contract.Lifts(b.at) {
-		p.evaluate(s, f.Terms, f.ID, b.used, 1-best)
-		if s.results[1-best].DiscountFen > s.results[best].DiscountFen {
-			form, floor, best = f.Terms, f.ID, 1-best
+	s.begin()
+	lifts := b.contract.Lifts(b.at)
+	p.evaluate(s, b, option{form: b.terms.Terms})
+	for _, f := range lifts {
+		p.evaluate(s, b, option{form: f.Terms, floor: f.ID})
+	}
+	s.held = p.held(s.held[:0], b)
+	for i := range s.held {
+		p.evaluate(s, b, option{form: b.terms.Terms, held: &s.held[i]})
+		for _, f := range lifts {
+			p.evaluate(s, b, option{form: f.Terms, floor: f.ID, held: &s.held[i]})
 		}
 	}
-	s.in.Items = nil // the caller's
-	p.sign(s, b, form, floor, &s.results[best], ans)
+	s.in.Items, s.in.Extra = nil, nil // the caller's
+	p.sign(s, b, ans)
 }
 
-// evaluate runs one set of Terms into results[to], held to what their limits
-// leave: a limit that allows 10 yuan a day bounds a single purchase too.
-func (p *pricer) evaluate(s *pricing, form *terms.Compiled, source int64, u *usedUp, to int) {
+// option is one way to price a basket: a set of Terms, and a voucher or none.
+type option struct {
+	form  *terms.Compiled
+	floor int64         // whose Terms they are, 0: the contract's
+	held  *voucher.Held // nil for none
+}
+
+// begin forgets the last basket.
+func (s *pricing) begin() { s.best, s.picked, s.near = 0, option{}, nearVoucher{} }
+
+// result is what the option picked earns.
+func (s *pricing) result() *terms.Result { return &s.results[s.best] }
+
+// evaluate tries an option, held to what its limits leave: a limit that allows 10
+// yuan a day bounds a single purchase too. It is picked if it earns more than those
+// before, so that among equals the one without a voucher stays, and then the voucher
+// that expires first. A voucher is never part-paid: an option that leaves less room
+// than its face is none.
+func (p *pricer) evaluate(s *pricing, b *basket, o option) {
 	s.in.Remaining = s.in.Remaining[:0]
-	for _, o := range form.Offers() {
-		left := terms.Remaining{Uses: terms.Unlimited, Fen: terms.Unlimited}
-		for _, l := range o.Limits() {
-			var was used
-			if u != nil {
-				was = u.limits[limitKey{source, o.ID(), l.Per}]
-			}
-			if l.Uses > 0 {
-				left.Uses = least(left.Uses, l.Uses-was.uses)
-			}
-			if l.Fen > 0 {
-				left.Fen = least(left.Fen, l.Fen-was.fen)
-			}
-		}
-		s.in.Remaining = append(s.in.Remaining, left)
+	for _, offer := range o.form.Offers() {
+		s.in.Remaining = append(s.in.Remaining, b.used.left(o.floor, offer))
 	}
-	form.Evaluate(&s.in, &s.results[to])
+	s.in.Unfunded = p.unfunded(b, o.form)
+	s.in.Extra = nil
+	if o.held != nil {
+		s.in.Extra = o.held.Series.Offer
+	}
+	to := s.best
+	if s.picked.form != nil {
+		to = 1 - to
+	}
+	r := &s.results[to]
+	o.form.Evaluate(&s.in, r)
+	if o.held != nil && !s.voucherWhole(o, r) {
+		return
+	}
+	if s.picked.form == nil || r.DiscountFen > s.result().DiscountFen {
+		s.best, s.picked = to, o
+	}
+}
+
+// left is what an offer's limits leave to the card; of all of them before anything
+// is known.
+func (u *usedUp) left(source int64, o terms.CompiledOffer) terms.Remaining {
+	left := terms.Remaining{Uses: terms.Unlimited, Fen: terms.Unlimited}
+	for _, l := range o.Limits() {
+		var was used
+		if u != nil {
+			was = u.limits[limitKey{source, o.ID(), l.Per}]
+		}
+		if l.Uses > 0 {
+			left.Uses = least(left.Uses, l.Uses-was.uses)
+		}
+		if l.Fen > 0 {
+			left.Fen = least(left.Fen, l.Fen-was.fen)
+		}
+	}
+	return left
 }
 
 // least is the tighter of two bounds, the first of which may be Unlimited.
@@ -144,41 +197,48 @@ func least(a, b int64) int64 {
 	return min(a, b)
 }
 
-func (p *pricer) sign(s *pricing, b *basket, form *terms.Compiled, floor int64, r *terms.Result, ans *VerifyAnswer) {
-	q := &s.q
+// sign pins the option picked.
+func (p *pricer) sign(s *pricing, b *basket, ans *VerifyAnswer) {
+	q, r := &s.q, s.result()
 	*q = quote{
 		id: rand.Int64N(1<<63-1) + 1, issuedAt: b.at.UnixMilli(),
 		terminal: b.terminal.ID, outlet: b.outlet, merchant: b.terminal.MerchantID,
-		contract: b.contract.ID, terms: b.terms.Version, floor: floor,
+		contract: b.contract.ID, terms: b.terms.Version, floor: s.picked.floor,
 		serial: b.serial, generation: b.generation, kind: b.kind, codeKey: b.useKey, epoch: b.epoch,
 		amount: b.amount, discount: r.DiscountFen, applied: q.applied[:0], lines: r.Lines,
 	}
 	if q.codeKey == 0 {
 		q.codeKey = -q.id
 	}
-	offers := form.Offers()
 	s.limits = s.limits[:0]
 	ans.Applied, ans.Declined = ans.Applied[:0], ans.Declined[:0]
 	for _, a := range r.Applied {
-		o := offers[a.Offer]
+		o := s.picked.offer(a.Offer)
 		from := len(s.limits)
 		for _, l := range o.Limits() {
 			s.limits = append(s.limits, quotedLimit{period: l.Per, maxUses: bound(l.Uses), maxFen: bound(l.Fen)})
 		}
-		q.applied = append(q.applied, quotedOffer{o.ID(), a.DiscountFen, a.UnionFen, s.limits[from:len(s.limits):len(s.limits)]})
+		quoted := quotedOffer{id: o.ID(), fen: a.DiscountFen, unionFen: a.UnionFen, limits: s.limits[from:len(s.limits):len(s.limits)]}
+		if a.UnionFen > 0 {
+			quoted.budget, quoted.voucher = s.picked.payer(a.Offer)
+		}
+		q.applied = append(q.applied, quoted)
 		q.unionShare += a.UnionFen
 		ans.Applied = append(ans.Applied, AppliedOffer{o.ID(), o.Title(), a.DiscountFen})
 	}
 	for _, d := range r.Declined {
-		o := offers[d.Offer]
+		o := s.picked.offer(d.Offer)
 		ans.Declined = append(ans.Declined, DeclinedOffer{o.ID(), o.Title(), d.Reason, d.NeedFen})
+	}
+	if n := s.near; s.picked.held == nil && n.needFen > 0 {
+		ans.Declined = append(ans.Declined, DeclinedOffer{n.offer.ID(), n.offer.Title(), terms.ReasonThreshold, n.needFen})
 	}
 	q.items, s.buf = hashItems(s.buf, b.items)
 	ans.HasQuote = true
 	ans.Token = p.signer.appendQuote(ans.Token[:0], q, b.at)
 	ans.ExpiresAt = q.expires()
 	ans.AmountFen, ans.DiscountFen, ans.PayableFen = q.amount, q.discount, q.amount-q.discount
-	ans.Lifted = floor != 0
+	ans.Lifted = q.floor != 0
 	ans.TermsVersion = b.terms.Version
 }
 

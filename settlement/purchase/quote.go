@@ -13,7 +13,7 @@ import (
 const QuoteLife = 3 * time.Minute
 
 const (
-	quoteVersion = 3
+	quoteVersion = 4
 	quoteTag     = 16 // bytes of HMAC-SHA-256 kept (RFC 2104 section 5: at least half)
 	quoteHead    = 3  // version 1, key id 2
 	quoteID      = 8  // bytes of the id, which the body begins with
@@ -37,7 +37,11 @@ type quotedLimit struct {
 type quotedOffer struct {
 	id            string
 	fen, unionFen int64
-	limits        []quotedLimit
+	// budget pays unionFen; 0 if there is none of it, or of before budgets. Of a
+	// voucher it is the series.
+	budget  int64
+	voucher int16 // its number within the card's of the series; 0: none
+	limits  []quotedLimit
 }
 
 // quote is everything a purchase needs, pinned when the price was shown: the
@@ -101,6 +105,8 @@ func (q *quote) appendBody(b []byte) []byte {
 		b = append(b, o.id...)
 		b = binary.AppendVarint(b, o.fen)
 		b = binary.AppendVarint(b, o.unionFen)
+		b = binary.AppendVarint(b, o.budget)
+		b = binary.AppendVarint(b, int64(o.voucher))
 		b = binary.AppendUvarint(b, uint64(len(o.limits)))
 		for _, l := range o.limits {
 			b = append(b, byte(l.period))
@@ -158,8 +164,9 @@ func (q *quote) readBody(b []byte) bool {
 		kind: card.CodeKind(r.varint()), codeKey: r.varint(), amount: r.varint(), discount: r.varint(), unionShare: r.varint(),
 		applied: q.applied[:0], lines: q.lines[:0]}
 	copy(q.items[:], r.bytes(len(q.items)))
-	for range r.count(4) {
-		o := quotedOffer{id: string(r.bytes(r.count(1))), fen: r.varint(), unionFen: r.varint()}
+	for range r.count(6) {
+		o := quotedOffer{id: string(r.bytes(r.count(1))), fen: r.varint(), unionFen: r.varint(),
+			budget: r.varint(), voucher: int16(r.varint())}
 		if n := r.count(3); n > 0 {
 			o.limits = make([]quotedLimit, n)
 			for i := range o.limits {

@@ -21,7 +21,7 @@ func (c *Committer) explain(ctx context.Context, client *Client, r *row, req *Co
 		return &Refusal{Err: r.err, RetryAfter: r.q.code().NextCodeIn(now)}
 	}
 	var refusal *Refusal
-	if !errors.As(r.err, &refusal) || !errors.Is(refusal, ErrLimitReached) && !errors.Is(refusal, ErrCapReached) {
+	if !errors.As(r.err, &refusal) || !requotable(refusal) {
 		return r.err
 	}
 	quote, err := c.requote(ctx, client, r, req, now)
@@ -33,8 +33,18 @@ func (c *Committer) explain(ctx context.Context, client *Client, r *row, req *Co
 	return &Refusal{Err: refusal.Err, Offer: refusal.Offer, Quote: quote}
 }
 
-// requote prices the basket again, under the terms of now and with what is left
-// of limits and cap as the database has it.
+// requotable says whether another quote can succeed where one was refused.
+func requotable(refusal error) bool {
+	for _, err := range []error{ErrLimitReached, ErrCapReached, ErrBudgetExhausted, ErrBudgetClosed, ErrBudgetCardCap, ErrVoucherUsed} {
+		if errors.Is(refusal, err) {
+			return true
+		}
+	}
+	return false
+}
+
+// requote prices the basket again, under the terms of now and with what is left of
+// limits, cap, budgets and vouchers as the database has it.
 func (c *Committer) requote(ctx context.Context, client *Client, r *row, req *CommitRequest, now time.Time) (*VerifyAnswer, error) {
 	contract, err := c.opts.Merchants.Snapshot().InForce(r.q.outlet, now)
 	if err != nil {
@@ -58,7 +68,9 @@ func (c *Committer) requote(ctx context.Context, client *Client, r *row, req *Co
 		b.useKey = r.q.codeKey
 	}
 	ans := &VerifyAnswer{Kind: r.q.kind, CheckHolder: r.q.kind != card.KindPhone, Age: c.opts.Age()}
-	c.pricer.quote(b, ans)
+	if err := c.quoteFunded(ctx, b, ans); err != nil {
+		return nil, err
+	}
 	return ans, nil
 }
 

@@ -40,6 +40,7 @@ type row struct {
 	operator string
 	applied  []byte // JSON
 	lines    []byte // JSON, nil without items
+	draws    []draw // on budgets, ascending
 	queued   time.Time
 
 	index   int  // place in the batch, arrival order
@@ -124,7 +125,8 @@ func (r *row) render(items []terms.Item) {
 }
 
 // appendJSON writes {"offer","fen","union_fen"} and, for an undoing to give back
-// what was taken, the periods of the offer's limits.
+// what was taken, the budget, the voucher's number and the periods of the offer's
+// limits.
 func (o *quotedOffer) appendJSON(b []byte) []byte {
 	b = append(b, `{"offer":`...)
 	b = appendJSONString(b, o.id)
@@ -132,6 +134,14 @@ func (o *quotedOffer) appendJSON(b []byte) []byte {
 	b = strconv.AppendInt(b, o.fen, 10)
 	b = append(b, `,"union_fen":`...)
 	b = strconv.AppendInt(b, o.unionFen, 10)
+	if o.budget != 0 {
+		b = append(b, `,"budget":`...)
+		b = strconv.AppendInt(b, o.budget, 10)
+	}
+	if o.voucher != 0 {
+		b = append(b, `,"voucher":`...)
+		b = strconv.AppendInt(b, int64(o.voucher), 10)
+	}
 	if len(o.limits) > 0 {
 		b = append(b, `,"periods":[`...)
 		for i, l := range o.limits {

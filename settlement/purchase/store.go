@@ -42,9 +42,12 @@ type stored struct {
 }
 
 type storedOffer struct {
-	Offer   string         `json:"offer"`
-	Fen     int64          `json:"fen"`
-	Periods []storedPeriod `json:"periods"`
+	Offer    string         `json:"offer"`
+	Fen      int64          `json:"fen"`
+	UnionFen int64          `json:"union_fen"`
+	Budget   int64          `json:"budget"`  // that pays UnionFen, 0 for none
+	Voucher  int16          `json:"voucher"` // its number, 0 for none
+	Periods  []storedPeriod `json:"periods"`
 }
 
 // storedPeriod is a period by its number, as in usage.period.

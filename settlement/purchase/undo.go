@@ -139,15 +139,6 @@ func (u *undoing) full(p *stored) bool {
 	return p.returned+u.returned == p.payable() && p.givenBack+u.givenBack == p.discount
 }
 
-// unionBack is the union's share that comes back, after so much before: in
-// proportion to the discount given back, the last undoing takes the rest.
-func (u *undoing) unionBack(p *stored, before int64) int64 {
-	if u.full(p) {
-		return p.unionShare - before
-	}
-	return share(p.unionShare, p.givenBack+u.givenBack, p.discount) - before
-}
-
 // usageBack is what an undoing gives back of a usage row.
 type usageBack struct {
 	usageKey

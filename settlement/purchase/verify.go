@@ -11,6 +11,8 @@ import (
 	"unioncard/card/union"
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 )
 
 // Numbers leads from a typed card number to its serial and generation, as card.Store
@@ -31,6 +33,9 @@ type VerifierOptions struct {
 	Numbers   Numbers
 	Journal   *Journal
 	Keyring   *card.Keyring
+	// Budgets and Vouchers are the view of union money; nil for none.
+	Budgets  *budget.State
+	Vouchers *voucher.State
 	// Age is how old this node's view of cards and contracts is.
 	Age   func() time.Duration
 	Clock func() time.Time
@@ -61,7 +66,7 @@ func NewVerifier(o VerifierOptions) *Verifier {
 	return &Verifier{
 		VerifierOptions: o,
 		checker:         card.NewChecker(o.Codes, o.Guard, o.Bindings, ErrCodeUsed),
-		pricer:          newPricer(o.Keyring, o.Caps),
+		pricer:          newPricer(o.Keyring, o.Caps, Funds{o.Budgets, o.Vouchers}),
 		metrics:         newVerifyMetrics(o.Registerer),
 		typing:          newTyping(),
 	}

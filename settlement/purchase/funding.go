@@ -1,0 +1,101 @@
+package purchase
+
+import (
+	"unioncard/merchant/terms"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
+)
+
+// Funds is a node's view of union money; nil means that there is none.
+type Funds struct {
+	Budgets  *budget.State
+	Vouchers *voucher.State
+}
+
+// spent is what a purchase that was refused has learnt of union money.
+type spent struct {
+	budgets map[int64]bool // pay nothing more here
+	// vouchers that are not to be had any more.
+	vouchers map[voucherKey]bool
+}
+
+// unfunded has a bit for each offer whose budget does not pay here and now.
+func (p *pricer) unfunded(b *basket, form *terms.Compiled) (out uint64) {
+	for _, id := range form.Budgets() {
+		if p.pays(b, id) {
+			continue
+		}
+		for i, o := range form.Offers() {
+			if o.Budget() == id {
+				out |= 1 << i
+			}
+		}
+	}
+	return out
+}
+
+func (p *pricer) pays(b *basket, id int64) bool {
+	if p.funds.Budgets == nil || b.spent != nil && b.spent.budgets[id] {
+		return false
+	}
+	return p.funds.Budgets.Pays(id, b.at, b.terminal.MerchantID, string(b.contract.Trade))
+}
+
+// held appends the vouchers that the card may use here and now, one a series, the
+// soonest to expire first.
+func (p *pricer) held(dst []voucher.Held, b *basket) []voucher.Held {
+	if p.funds.Vouchers == nil {
+		return dst
+	}
+	dst = p.funds.Vouchers.Held(dst, b.serial, b.at, b.terminal.MerchantID, string(b.contract.Trade))
+	if b.spent == nil {
+		return dst
+	}
+	kept := dst[:0]
+	for _, h := range dst {
+		if !b.spent.budgets[h.Series.ID] && !b.spent.vouchers[voucherKey{b.serial, h.Series.ID, h.No}] {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+// nearVoucher is the first voucher that only a larger basket could use.
+type nearVoucher struct {
+	offer   terms.CompiledOffer
+	needFen int64
+}
+
+// voucherWhole says whether an option's voucher applies with its whole face.
+func (s *pricing) voucherWhole(o option, r *terms.Result) bool {
+	at := len(o.form.Offers())
+	for _, a := range r.Applied {
+		if a.Offer == at {
+			return a.DiscountFen == o.held.Series.FaceFen
+		}
+	}
+	for _, d := range r.Declined {
+		if d.Offer == at && d.Reason == terms.ReasonThreshold && s.near.needFen == 0 {
+			s.near = nearVoucher{o.offer(at), d.NeedFen}
+		}
+	}
+	return false
+}
+
+// offer is the offer that an evaluation calls i.
+func (o *option) offer(i int) terms.CompiledOffer {
+	own := o.form.Offers()
+	if i < len(own) {
+		return own[i]
+	}
+	return o.held.Series.Offer.Offers()[i-len(own)]
+}
+
+// payer is the budget that pays the union's share of offer i, and the voucher's
+// number if it is one.
+func (o *option) payer(i int) (budget int64, no int16) {
+	if own := o.form.Offers(); i < len(own) {
+		return own[i].Budget(), 0
+	}
+	return o.held.Series.ID, o.held.No
+}
