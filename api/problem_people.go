@@ -21,6 +21,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
 	"unioncard/settlement/webhook"
@@ -85,6 +86,8 @@ func peopleRows() []row {
 			"这次请求不是用启用会员码的那部手机的密钥签的，没有受理。", "请在原来的手机上操作，或在这部手机上重新启用会员码。", 0}},
 		{is(phone.ErrDeviceKey), problem{http.StatusUnprocessableEntity, "device_key_invalid", "手机密钥无法识别",
 			"手机生成的密钥格式不对，没有启用会员码。", "请更新浏览器后再试。", 0}},
+		{is(budget.ErrChanged), problem{http.StatusConflict, "budget_changed", "预算刚被别人改过",
+			"您打开以后，有人改了这份预算或消费券，没有保存。", "请刷新页面，核对现在的内容后再改。", 0}},
 		{is(voucher.ErrNoSeries), problem{http.StatusNotFound, "claim_no_series", "没有这种消费券",
 			"没有这种可以领取的消费券，或它只由工会发放。", "请刷新“消费券”页，看现在能领哪些。", 0}},
 		{is(voucher.ErrNotYet), problem{http.StatusConflict, "claim_not_yet", "还没到领取时间",
