@@ -62,8 +62,9 @@ const (
 	maxOpening          = 64
 	maxDesk             = 256
 	maxBrowsing         = 256
-	maxSigningIn        = 64  // members who ask for a code or type it in
-	maxPhones           = 256 // signed-in members
+	maxSigningIn        = 64     // members who ask for a code or type it in
+	maxPhones           = 256    // signed-in members
+	maxClaiming         = 16_384 // members who claim a voucher: waiting costs a few kilobytes each
 )
 
 // batchesPerCPU bounds the batches worked on at once. One weighs as much as its
@@ -176,7 +177,7 @@ type server struct {
 	people *People
 	fleet  *fleet.Signs
 
-	opening, verifying, batches, writing, desk, browsing, signingIn, phones *gate
+	opening, verifying, batches, writing, desk, browsing, signingIn, phones, claiming *gate
 }
 
 // NewRouter returns the handler of the API.
@@ -226,12 +227,13 @@ func newServer(d Deps) *server {
 		browsing:  &gate{max: maxBrowsing},
 		signingIn: &gate{max: maxSigningIn},
 		phones:    &gate{max: maxPhones},
+		claiming:  &gate{max: maxClaiming},
 		people:    d.People,
 		fleet:     d.Fleet,
 	}
 	for kind, g := range map[string]*gate{
 		"opening": s.opening, "verifying": s.verifying, "batches": s.batches, "writing": s.writing, "desk": s.desk, "browsing": s.browsing,
-		"signing_in": s.signingIn, "phones": s.phones,
+		"signing_in": s.signingIn, "phones": s.phones, "claiming": s.claiming,
 	} {
 		s.metrics.watch(d.Registerer, kind, g)
 	}

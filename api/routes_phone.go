@@ -33,6 +33,7 @@ func (s *server) phoneRoutes() []route {
 		s.memberStream("/m/api/events", p.Events),
 		s.memberCall(http.MethodGet, "/m/api/purchases", p.Purchases, exchange.NoBody),
 		s.memberCall(http.MethodGet, "/m/api/vouchers", p.Vouchers, exchange.NoBody),
+		s.phoneClaim("/m/api/vouchers/claim", p.Claim),
 		s.memberCall(http.MethodPost, "/m/api/lost", p.Lost, exchange.MediaJSON),
 		s.memberCall(http.MethodPost, "/m/api/found", p.Found, exchange.MediaJSON),
 	}
@@ -55,6 +56,14 @@ func (s *server) memberCall(method, path string, h func(*exchange.Exchange, *pho
 func (s *server) memberMaybe(path string, h exchange.Handler) route {
 	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaJSON, body: smallBody,
 		timeout: phoneTime, gate: s.phones, open: true, people: true}
+}
+
+// phoneClaim is for a crowd at a minute: they wait in the claimer's line, in a gate of
+// their own, so that nobody else's phone does. The handler asks for the session.
+func (s *server) phoneClaim(path string, h exchange.Handler) route {
+	r := s.memberMaybe(path, h)
+	r.gate = s.claiming
+	return r
 }
 
 // memberStream is a stream of events: it has no time-out, and its gate is only held

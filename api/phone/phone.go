@@ -19,6 +19,7 @@ import (
 	"unioncard/card/phone/push"
 	"unioncard/card/union"
 	"unioncard/merchant"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
 )
 
@@ -27,6 +28,7 @@ type Options struct {
 	Phones    *phone.Store
 	Hub       *push.Hub
 	Reports   *report.Store
+	Claims    *voucher.Claimer
 	Codes     *card.Codes
 	Merchants *merchant.State // names, for what a phone is told at once
 	Tree      func() *union.Tree

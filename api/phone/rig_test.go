@@ -38,6 +38,7 @@ import (
 	"unioncard/card/union"
 	"unioncard/merchant"
 	"unioncard/migrations/pgtest"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
 )
 
@@ -56,6 +57,7 @@ type rig struct {
 	state   *merchant.State
 	trees   *card.Unions
 	hub     *push.Hub
+	claims  *voucher.Claimer
 	codes   *card.Codes
 	table   *card.Table
 	feeds   []feed.Source
@@ -167,7 +169,8 @@ func newRig(t testing.TB, c changes) *rig {
 	r.members = member.NewStore(r.pool, vault, r.cards, member.Options{Clock: r.now, Sources: []member.Source{r.phones.Source()}})
 	r.hub = push.NewHub(push.Options{Look: r.table.Get, Max: c.streams})
 	r.reload()
-	o := phoneapi.Options{Phones: r.phones, Hub: r.hub, Reports: report.NewStore(watched, r.now), Codes: r.codes, Merchants: state, Tree: trees.Tree, Clock: r.now}
+	r.claims = voucher.NewClaimer(r.pool, voucher.ClaimerOptions{Tree: trees.Tree, Limits: limits})
+	o := phoneapi.Options{Phones: r.phones, Claims: r.claims, Hub: r.hub, Reports: report.NewStore(watched, r.now), Codes: r.codes, Merchants: state, Tree: trees.Tree, Clock: r.now}
 	if c.handler != nil {
 		c.handler(&o)
 	}
@@ -192,6 +195,7 @@ func (r *rig) serve() {
 	all.Go(func() { _ = r.server.Serve(at) })
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.t.Context()))
 	all.Go(func() { _ = r.phones.Run(ctx) })
+	all.Go(func() { _ = r.claims.Run(ctx) })
 	r.t.Cleanup(func() {
 		r.hub.Close()
 		_ = r.server.Close()

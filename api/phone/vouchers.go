@@ -133,3 +133,30 @@ func vouchersOf(all []report.Voucher, series int64) []voucherPart {
 	}
 	return out
 }
+
+type claimedAnswer struct {
+	Series   int64  `json:"series"`
+	Vouchers int    `json:"vouchers"`
+	At       string `json:"at"`
+	Again    bool   `json:"again"`
+}
+
+// Claim answers POST /m/api/vouchers/claim. Who has the pack already gets the first
+// answer again, so a phone that lost it asks once more. The session is looked up with
+// the batch that the claim is part of: at the minute a look of its own for each of a
+// crowd would cost more than the claims.
+func (h *Handlers) Claim(x *exchange.Exchange) error {
+	var series int64
+	if err := decode(x, number("series", &series)); err != nil {
+		return err
+	}
+	c, err := x.Gin.Request.Cookie(h.cookieName())
+	if err != nil {
+		return phone.ErrNoSession
+	}
+	got, err := h.Claims.Claim(x.Ctx, c.Value, series)
+	if err != nil {
+		return err
+	}
+	return send(x, http.StatusOK, &claimedAnswer{Series: got.SeriesID, Vouchers: got.Vouchers, At: stamp(got.At), Again: got.Again})
+}

@@ -105,3 +105,46 @@ func TestVouchersShown(t *testing.T) {
 		t.Errorf("series %+v", h)
 	}
 }
+
+// TestClaim: a claim goes to the member of the session, whoever the body names; each
+// refusal has its code; who claims twice has one pack.
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, changes{})
+	r.enroll(1)
+	r.enroll(2)
+	r.enroll(3)
+	r.seriesOf(1, r.office, "open", 0, 10, 410105)
+	r.seriesOf(2, r.office, "open", 0, 10, 419001)
+	r.seriesOf(3, r.office, "frozen", 0, 10, 0)
+	claim := func(m *mobile, body any) *answer { return m.call("POST", "/m/api/vouchers/claim", body) }
+	type series struct {
+		Series int64 `json:"series"`
+	}
+	claim(r.mobile(1), series{1}).want(t, 401, "sign_in_needed")
+	one, two, three := r.mobile(1).signIn(), r.mobile(2).signIn(), r.mobile(3).signIn()
+	claim(one, map[string]int64{"series": 1, "member": 2}).want(t, 400, "unknown_field")
+	claim(one, series{99}).want(t, 404, "claim_no_series")
+	claim(one, series{-1}).want(t, 404, "claim_no_series")
+	claim(one, series{2}).want(t, 409, "claim_not_eligible")
+	claim(one, series{3}).want(t, 409, "claim_paused")
+	var first, again struct {
+		Series   int64
+		Vouchers int
+		At       string
+		Again    bool
+	}
+	claim(one, series{1}).want(t, 200, "").into(t, &first)
+	claim(one, series{1}).want(t, 200, "").into(t, &again)
+	if first.Vouchers != 3 || first.Again || !again.Again || again.At != first.At || again.Vouchers != 3 {
+		t.Errorf("claimed %+v, and again %+v", first, again)
+	}
+	claim(two, series{1}).want(t, 200, "")
+	claim(three, series{1}).want(t, 409, "claim_sold_out")
+	if got := one.vouchers(); len(got.Held) != 1 || len(got.Held[0].Vouchers) != 3 || got.Held[0].State != "good" {
+		t.Errorf("after the claim: %+v", got)
+	}
+	if got := three.vouchers(); len(got.Held) != 0 || len(got.Offers) != 1 || !got.Offers[0].SoldOut {
+		t.Errorf("who came too late: %+v", got)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"unioncard/card/phone/sms"
 	"unioncard/merchant"
 	"unioncard/merchant/account"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/purchase"
 	"unioncard/settlement/report"
 )
@@ -26,6 +27,8 @@ type phones struct {
 	hub   *push.Hub
 	relay *push.Relay // nil on a single node
 	page  *phonepage.Handlers
+	// claims gives vouchers out.
+	claims *voucher.Claimer
 	// portal is the merchants' users, who sign in the same way.
 	portal *account.Store
 }
@@ -52,7 +55,9 @@ func (n *node) newPhones(table *card.Table, codes *card.Codes, state *merchant.S
 	p.Store = phone.NewStore(n.pool, o)
 	p.portal = account.NewStore(n.pool, account.Options{Vault: n.vault, Keyring: n.keyring, Sender: sender, Counts: o.Counts,
 		Limits: limits, Clock: clock, Logger: n.log})
+	p.claims = voucher.NewClaimer(n.pool, voucher.ClaimerOptions{Tree: n.listing.tree.Tree, Limits: limits, Logger: n.log, Registerer: n.registry})
 	p.page = phonepage.New(phonepage.Options{
+		Claims: p.claims,
 		Phones: p.Store, Hub: p.hub, Reports: report.NewStore(n.pool, clock), Codes: codes, Merchants: state,
 		Tree: n.listing.tree.Tree, SecureCookies: n.cfg.secure(), Clock: clock,
 	})
@@ -87,7 +92,7 @@ func (n *node) smsSender(clock func() time.Time) (sms.Sender, error) {
 
 // run sends codes and passes on what phones are told, until ctx ends.
 func (p *phones) run(ctx context.Context) error {
-	parts := []func(context.Context) error{p.Run, p.portal.Run, p.hub.Run}
+	parts := []func(context.Context) error{p.Run, p.portal.Run, p.hub.Run, p.claims.Run}
 	if p.relay != nil {
 		parts = append(parts, p.relay.Run)
 	}

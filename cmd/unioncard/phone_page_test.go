@@ -127,6 +127,8 @@ func (p *phoneSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer["ended"], err = p.ended(r.Context(), asked.Serial)
 		case "/printed":
 			answer["code"] = p.codes.PrintedCode(asked.Serial, 1, time.Now())
+		case "/vouchers":
+			err = p.vouchers(r.Context(), asked.Serial)
 		case "/change":
 			err = p.change(r.Context(), asked.Serial, asked.What)
 		default:
@@ -183,6 +185,26 @@ func (p *phoneSite) sell(ctx context.Context, code string, fen int64) (map[strin
 		}
 	}
 	return answer, err
+}
+
+// vouchers gives a card vouchers of all states, and the page series to claim: one now,
+// one in a while, one that is gone.
+func (p *phoneSite) vouchers(ctx context.Context, serial int64) error {
+	_, err := p.pool.Exec(ctx, `WITH office AS (SELECT id FROM unions WHERE division = 410100),
+		days AS (SELECT (now() AT TIME ZONE 'Asia/Shanghai')::date AS today),
+		parent AS (INSERT INTO budgets (id, office_id, kind, name, state, first_day, last_day, amount_fen)
+			SELECT 900, office.id, 'budget', '补贴', 'open', today - 400, today + 400, 0 FROM office, days RETURNING id),
+		own AS (INSERT INTO budgets (id, office_id, parent_id, kind, name, state, first_day, last_day, trades, amount_fen)
+			SELECT n, office.id, parent.id, 'series', name, state, today + a, today + b, trades, 0 FROM office, parent, days, (VALUES
+				(901, '金秋助学购书消费券', 'open', 0, 30, '{leisure}'::text[]), (902, '迎新春惠职工超市消费券第一期', 'open', 0, 30, '{shopping,catering}'),
+				(903, '夏送清凉', 'open', 0, 9, '{}'), (904, '加油券', 'frozen', 0, 30, '{transport}'), (905, '春游券', 'open', 3, 30, '{travel}'),
+				(906, '体检券', 'open', -60, -1, '{health}')) AS v (n, name, state, a, b, trades) RETURNING id),
+		sold AS (INSERT INTO voucher_series (budget_id, face_fen, need_fen, packs, per_pack, stackable, claim_from, claim_until, claimed)
+			SELECT id, 4000, 5000, 10, 4, id = 901, now() + CASE WHEN id = 903 THEN interval '3 hours' ELSE interval '-1 hour' END,
+				now() + interval '10 days', CASE WHEN id = 902 THEN 10 ELSE 0 END FROM own RETURNING budget_id)
+		INSERT INTO vouchers (card_serial, series_id, no, state, got_at) SELECT $1, budget_id, no, CASE WHEN budget_id = 906 THEN 3 ELSE 1 END, now()
+			FROM sold, generate_series(1, 3) AS no WHERE budget_id >= 904`, serial)
+	return err
 }
 
 // change is what happens to the sessions of a card's holder meanwhile: "old", half an

@@ -22,6 +22,7 @@ if (wish.shots) await mkdir(wish.shots, { recursive: true });
 const sms = async (number) => (await outside("sms", { phone: number })).code;
 const sell = (digits, amount_fen) => outside("sell", { code: digits, amount_fen });
 const says = (page, words) => page.getByText(words).filter({ visible: true }).first().waitFor();
+const TABS = { 会员码: "code", 消费券: "vouchers", 消费: "purchases", 优惠商家: "nearby", 我的: "mine" };
 const done = (page) => page.getByRole("dialog").getByRole("button", { name: "完成" }).click();
 const go = (page, tab) => page.getByRole("navigation", { name: "主菜单" }).getByRole("link", { name: tab, exact: true }).click();
 
@@ -413,16 +414,17 @@ async function near() {
 }
 
 async function views() {
-  const { page } = await member("holder");
+  const { page, serial } = await member("holder");
+  await outside("vouchers", { serial });
   for (const type of ["normal", "large"]) {
     if (type === "large") await page.getByRole("button", { name: "大字" }).first().click();
-    for (const tab of ["会员码", "消费", "优惠商家", "我的"]) {
+    for (const tab of Object.keys(TABS)) {
       await go(page, tab);
       await page.waitForFunction(() => !/正在(查|定|打)/.test(document.body.innerText));
       for (const [width, height] of [[360, 640], [390, 844], [1366, 768]]) {
         await page.setViewportSize({ width, height });
         await audit(page, `${tab}, ${type} type, ${width}`);
-        if (wish.shots) await page.screenshot({ path: path.join(wish.shots, `phone-${["code", "purchases", "nearby", "mine"][["会员码", "消费", "优惠商家", "我的"].indexOf(tab)]}-${type}-${width}.png`) });
+        if (wish.shots) await page.screenshot({ path: path.join(wish.shots, `phone-${TABS[tab]}-${type}-${width}.png`) });
       }
     }
   }

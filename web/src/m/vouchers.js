@@ -34,12 +34,14 @@ export class Vouchers {
 
   async load() {
     const answer = await this.app.service.get("vouchers");
-    this.offers = answer.offers;
-    $("offers").replaceChildren(...answer.offers.map((o) => this.offer(o)));
+    // What was claimed stands below; what can be claimed now comes first.
+    const order = (o) => (o.sold_out ? 2 : Date.parse(o.claim_from) > this.app.clock.now() ? 1 : 0);
+    this.offers = answer.offers.filter((o) => !o.mine).sort((a, b) => order(a) - order(b));
+    $("offers").replaceChildren(...this.offers.map((o) => this.offer(o)));
     $("vouchers").replaceChildren(...answer.held.map(held));
-    $("offers-title").hidden = answer.offers.length === 0;
+    $("offers-title").hidden = this.offers.length === 0;
     $("vouchers-title").hidden = answer.held.length === 0;
-    say($("vouchers-note"), answer.held.length || answer.offers.length ? "" : "现在没有消费券。工会发放或开放领取时，会显示在这里。");
+    say($("vouchers-note"), answer.held.length || this.offers.length ? "" : "现在没有消费券。工会发放或开放领取时，会显示在这里。");
     this.count();
   }
 
@@ -73,11 +75,11 @@ export class Vouchers {
       const button = item.querySelector("button");
       const from = Date.parse(o.claim_from);
       const until = Date.parse(o.claim_until);
-      const state = o.mine ? "mine" : o.sold_out ? "none" : now < from ? "early" : now >= until ? "late" : "open";
+      const state = o.sold_out ? "none" : now < from ? "early" : now >= until ? "late" : "open";
       if (button.getAttribute("aria-busy") === "true") continue;
       button.hidden = state !== "open";
       // A countdown that was read out each second would leave nothing else to hear.
-      const words = { mine: "已领取", none: "已领完", early: `${moment(from)} 开放领取，还有 ${left(from - now)}`, late: "领取已结束", open: `领取至 ${moment(until)}` };
+      const words = { none: "已领完", early: `${moment(from)} 开放领取，还有 ${left(from - now)}`, late: "领取已结束", open: `领取至 ${moment(until)}` };
       say(item.querySelector("[data-when]"), words[state]);
     }
   }
@@ -87,16 +89,13 @@ export class Vouchers {
     const place = item.querySelector("[data-wrong]");
     const when = item.querySelector("[data-when]");
     const offer = this.offers.find((o) => o.id === series);
-    const claimed = await busy(button, place, () => this.ask(series, when));
+    say($("vouchers-done"), "");
+    let claimed;
+    await busy(button, place, async () => (claimed = await this.ask(series, when)));
     if (claimed) {
-      offer.mine = true;
       await busy($("vouchers"), $("vouchers-note"), () => this.load());
-      const now = $("offers").querySelector(`li[data-series="${series}"] [data-done]`);
-      if (now) {
-        say(now, `领到了：${offer.per_pack} 张${title(offer)}`);
-        now.focus();
-      }
-      return;
+      say($("vouchers-done"), `领到了 ${claimed.vouchers} 张“${offer.name}”（${title(offer)}）。`);
+      return $("vouchers-done").focus();
     }
     if (this.refused === "sign_in_needed") {
       this.app.signed = false;
@@ -132,10 +131,13 @@ const title = (s) => `满${plain(s.need_fen)}减${plain(s.face_fen)}`;
 /** plain writes yuan without needless zeros: 5000 is 50. */
 const plain = (fen) => String(fen / 100);
 
-const use = (s) => `使用日期 ${s.first_day} 至 ${s.last_day}`;
+const use = (s) => `${day(s.first_day)}至${day(s.last_day)}可用`;
+
+/** day writes 2026-11-24 as 11月24日. */
+const day = (d) => `${Number(d.slice(5, 7))}月${Number(d.slice(8))}日`;
 
 function where(s) {
-  const places = s.merchants.length ? s.merchants.join("、") : `${s.office}签约的商家`;
+  const places = s.merchants.length ? s.merchants.join("、") : `${s.office}辖区内的签约商家`;
   return `${places}${s.trades.length ? `（${s.trades.join("、")}）` : ""}`;
 }
 
