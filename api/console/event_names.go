@@ -65,6 +65,8 @@ func actionNames() map[string]string {
 		"phone.enrol": "手机启用会员码", "phone.end": "手机停用会员码",
 		"personal.key_made": "新建个人信息密钥", "personal.rewrap": "个人信息密钥重新封装", "personal.rotate": "更换个人信息密钥",
 		"personal.retire": "停用个人信息密钥",
+		"webhook.create":  "新建推送地址", "webhook.edit": "修改推送地址", "webhook.rotate": "更换推送密钥", "webhook.pause": "暂停推送",
+		"webhook.resume": "恢复推送", "webhook.delete": "删除推送地址", "webhook.disable": "自动停用推送地址", "webhook.resend": "重新推送", "webhook.test": "发送测试推送",
 	}
 }
 

@@ -79,6 +79,10 @@ func badges() map[string]Badge {
 		"transfer_withdrawn": {"已撤回", "off"},
 		"transfer_void":      {"已失效", "off"},
 
+		"sale_1": {"已成交", "good"}, "sale_2": {"已撤销", "off"}, "sale_3": {"已冲正", "off"}, "sale_4": {"部分退款", "wait"}, "sale_5": {"已退款", "off"},
+		"webhook_active": {"启用", "good"}, "webhook_paused": {"已暂停", "off"}, "webhook_disabled": {"已自动停用", "bad"}, "webhook_failing": {"推送失败", "bad"},
+		"message_1": {"等待推送", "wait"}, "message_2": {"已送达", "good"}, "message_3": {"未送达", "bad"}, "message_4": {"不再推送", "off"},
+
 		"union_active": {"在用", "good"},
 		"union_merged": {"已并入别处", "off"},
 
