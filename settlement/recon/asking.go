@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,22 +21,22 @@ func (s *Store) Sample(ctx context.Context, f *File, rows int) (lines [][]string
 	if err != nil {
 		return nil, nil, fmt.Errorf("recon.Sample: %w", err)
 	}
-	heads, err := findHeading(in, nil)
-	if err != nil {
-		return nil, nil, fmt.Errorf("recon.Sample: %w", err)
-	}
-	for range rows {
+	below := false
+	for range headingRows + rows {
 		line, err := in.Next()
-		if err != nil {
+		if err != nil || len(lines) == rows {
 			break // what can't be read is said by the check
 		}
-		cells := make([]string, len(heads))
+		cells := make([]string, len(f.Headings))
 		for i := range cells {
-			cells[i] = bounded(line.Cell(i).Text, 30)
+			cells[i] = bounded(line.Cell(i).Text, 40)
 		}
-		lines = append(lines, cells)
+		if below {
+			lines = append(lines, cells)
+		}
+		below = below || slices.Equal(cells, f.Headings)
 	}
-	return lines, guess(heads), nil
+	return lines, guess(f.Headings), nil
 }
 
 // Name says which column is which of a merchant's file that asks for it, and queues it

@@ -157,7 +157,7 @@ func (s *Store) Differences(ctx context.Context, scope string, f Filter, p keyse
 // Get reads a difference. merchantID is whose it must be, 0 for a caller that has found
 // it in its territory. merchant.ErrNotFound.
 func (s *Store) Get(ctx context.Context, merchantID, id int64) (*Difference, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+differenceColumns+differenceFrom+` WHERE d.id = $1 AND $2 IN (0, d.merchant_id) AND r.dropped_at IS NULL`, id, merchantID)
+	rows, err := s.db.Query(ctx, `SELECT `+differenceColumns+differenceFrom+` WHERE d.id = $1 AND ($2::bigint = 0 OR d.merchant_id = $2) AND r.dropped_at IS NULL`, id, merchantID)
 	if err != nil {
 		return nil, fmt.Errorf("recon.Get: %w", err)
 	}
@@ -253,7 +253,7 @@ const caseSelect = `SELECT r.id, r.merchant_id, r.first_day - date '1970-01-01',
 // Cases lists a merchant's reconciliations, the newest first, from before an id (0: from
 // the newest).
 func (s *Store) Cases(ctx context.Context, merchantID, before int64, limit int) ([]Case, error) {
-	return s.cases(ctx, `WHERE r.merchant_id = $1 AND r.dropped_at IS NULL AND ($2 = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`, merchantID, before, limit)
+	return s.cases(ctx, `WHERE r.merchant_id = $1 AND r.dropped_at IS NULL AND ($2::bigint = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3`, merchantID, before, limit)
 }
 
 // Case reads one reconciliation of a merchant; a dropped one as it was.

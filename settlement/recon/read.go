@@ -89,9 +89,11 @@ func (t *table) readRows(in sheet.Reader, r *rules, progress func(part float64) 
 				return nil, err
 			}
 		}
-		if totalRow(line) {
-			if foot, err = r.foot(line); err != nil {
-				return nil, err
+		if total, part := totalRow(line); total {
+			if !part {
+				if foot, err = r.foot(line); err != nil {
+					return nil, err
+				}
 			}
 			continue
 		}

@@ -260,14 +260,16 @@ func last4(c sheet.Cell) int16 {
 	return n
 }
 
-// totalRow reports whether a line is the file's own total: its first word says so.
-func totalRow(line *sheet.Row) bool {
+// totalRow reports whether a line is no sale but the file's own total, or one of a
+// part, which nothing is held against.
+func totalRow(line *sheet.Row) (total, part bool) {
 	for _, c := range line.Cells {
-		if c.Text == "" {
-			continue
+		switch plain(c.Text) {
+		case "合计", "总计", "共计", "total":
+			return true, false
+		case "小计":
+			return true, true
 		}
-		p := plain(c.Text)
-		return p == "合计" || p == "总计" || p == "共计" || p == "小计" || p == "total"
 	}
-	return false
+	return false, false
 }

@@ -51,7 +51,7 @@ type locked struct {
 func lock(ctx context.Context, tx pgx.Tx, merchantID, id int64) (*locked, error) {
 	d := &locked{id: id}
 	err := tx.QueryRow(ctx, `SELECT r.id FROM recon_differences d JOIN reconciliations r ON r.id = d.reconciliation_id
-		WHERE d.id = $1 AND ($2 = 0 OR d.merchant_id = $2) AND r.dropped_at IS NULL FOR UPDATE OF r`, id, merchantID).Scan(&d.caseID)
+		WHERE d.id = $1 AND ($2::bigint = 0 OR d.merchant_id = $2) AND r.dropped_at IS NULL FOR UPDATE OF r`, id, merchantID).Scan(&d.caseID)
 	if err == nil {
 		err = tx.QueryRow(ctx, `SELECT d.merchant_id, m.office_id, d.kind, d.why, d.state, d.version, d.purchase_id, d.their_fen, d.our_fen,
 				d.their_discount_fen, d.their_paid_fen, d.booked_fen
