@@ -19,6 +19,8 @@ import (
 	"unioncard/merchant"
 	"unioncard/merchant/terms"
 	"unioncard/migrations/pgtest"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 )
 
 // world is a database with merchants, outlets, terminals, contracts and cards,
@@ -35,6 +37,8 @@ type world struct {
 	table     *card.Table
 	unions    *card.Unions
 	merchants *merchant.State
+	budgets   *budget.State
+	vouchers  *voucher.State
 	bindings  *card.MemoryBindings
 	reader    *feed.Reader
 	verifier  *Verifier
@@ -53,7 +57,8 @@ type plan struct {
 	cards     int
 	commit    func(*CommitterOptions)
 	hook      func(hookPoint, *lane) error
-	idle      bool // the committer is not run
+	idle      bool         // the committer is not run
+	money     func(*world) // puts budgets and vouchers in
 }
 
 // The terms of most tests: 10 % off everything.
@@ -81,15 +86,20 @@ func newWorld(t testing.TB, p plan) *world {
 	w.must(err)
 	w.codes = card.NewCodes(w.keyring, card.Prefix, w.table.Lookup)
 	w.merchants = merchant.NewState(w.now, slog.New(slog.DiscardHandler))
+	w.budgets = budget.NewState(w.merchants, w.unions.Tree)
+	w.vouchers = voucher.NewState(w.budgets)
 	w.insert(p)
+	if p.money != nil {
+		p.money(w)
+	}
 	w.load()
 	w.verifier = NewVerifier(VerifierOptions{
 		Codes: w.codes, Guard: card.NewMemoryGuard(card.GuardOptions{}), Bindings: w.bindings, Table: w.table,
 		Tree: w.unions.Tree, Merchants: w.merchants, Numbers: card.NewStore(w.pool, card.StoreOptions{}),
-		Keyring: w.keyring, Age: w.viewAge, Clock: w.now,
+		Budgets: w.budgets, Vouchers: w.vouchers, Keyring: w.keyring, Age: w.viewAge, Clock: w.now,
 	})
 	o := CommitterOptions{Table: w.table, Tree: w.unions.Tree, Merchants: w.merchants, Keyring: w.keyring,
-		Bindings: w.bindings, Age: w.viewAge, Clock: w.now, Lanes: 2}
+		Budgets: w.budgets, Vouchers: w.vouchers, Bindings: w.bindings, Age: w.viewAge, Clock: w.now, Lanes: 2}
 	if p.commit != nil {
 		p.commit(&o)
 	}
@@ -153,7 +163,8 @@ func (w *world) insert(p plan) {
 // load fills the node's view.
 func (w *world) load() {
 	w.t.Helper()
-	w.reader = feed.NewReader(w.pool, []feed.Source{card.NewUnionSource(w.unions), card.NewSource(w.table), merchant.NewSource(w.merchants)},
+	w.reader = feed.NewReader(w.pool, []feed.Source{card.NewUnionSource(w.unions), card.NewSource(w.table), merchant.NewSource(w.merchants),
+		budget.NewSource(w.budgets), voucher.NewSource(w.vouchers, slog.New(slog.DiscardHandler))},
 		feed.Options{Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	w.must(w.reader.Load(w.ctx))
 	if n := w.merchants.Snapshot().Counts().Broken; n > 0 {
