@@ -23,6 +23,7 @@ import (
 	"unioncard/merchant/territory"
 	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
+	"unioncard/settlement/recon"
 	"unioncard/settlement/report"
 	"unioncard/settlement/webhook"
 )
@@ -68,6 +69,8 @@ func peopleRows() []row {
 			"您打开以后，有人改过这里的内容，没有保存。", "请刷新页面，核对现在的内容后再办。", 0}},
 		{is(account.ErrLastOwner), problem{http.StatusConflict, "last_owner", "这是最后一位老板",
 			"停用或取消他的角色后，就没有人能管理本商家的人员了，没有受理。", "请先添加另一位老板。", 0}},
+		{is(account.ErrWishWaiting), problem{http.StatusConflict, "request_waiting", "已经申请过了",
+			"这家门店已经有一份变更申请在等工会答复。", "请等答复；要改内容，请先撤回那一份。", 0}},
 		{is(account.ErrReadOnly), problem{http.StatusForbidden, "read_only", "现在只能查看",
 			"本商家已暂停或已退出，后台只能查看和办理已有的结算，这次没有受理。", "请联系签约工会。", 0}},
 		{is(phone.ErrNoCard), problem{http.StatusConflict, "no_card", "没有会员卡",
@@ -146,6 +149,12 @@ func peopleRows() []row {
 			"这个批次里没有还要这样办理的卡，可能同事刚刚办过。", "请刷新页面，看看现在的张数。", 0}},
 		{is(card.ErrStale), problem{http.StatusConflict, "card_changed", "会员卡刚被别人办理过",
 			"您打开以后，有人办理了这张卡，没有再办。", "请刷新页面，看现在的状态，再决定要不要办。", 0}},
+		{is(recon.ErrMovedOn), problem{http.StatusConflict, "difference_moved_on", "对账情况已经变了",
+			"这份对账或这条差异刚被处理过，或者商家传了新的文件，没有再办理。", "请刷新页面，看看现在的情况。", 0}},
+		{is(recon.ErrNotUndone), problem{http.StatusConflict, "sale_not_undone", "这笔还没有退",
+			"本系统里这笔优惠消费没有作废，也没有全额退款。", "请先在收银终端上对这笔办理退款，再来确认。", 0}},
+		{is(recon.ErrBookedElsewhere), problem{http.StatusConflict, "difference_booked", "这笔已经认可过",
+			"同一笔线下销售已经在另一份对账里认可，没有再入账。", "请驳回这一条，理由写明已经认可过。", 0}},
 		{is(roster.ErrNotFound), problem{http.StatusNotFound, "roster_not_found", "没有这份名册",
 			"您要找的名册不存在，或不在您的管辖范围内。", "请从名册导入列表重新进入。", 0}},
 		{is(roster.ErrState, roster.ErrNothing), problem{http.StatusConflict, "roster_moved_on", "名册已经处理过了",

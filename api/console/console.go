@@ -24,6 +24,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement/recon"
 	"unioncard/settlement/report"
 )
 
@@ -46,6 +47,7 @@ type Options struct {
 	Rosters      *roster.Store
 	Signs        *directory.Signs // of life, of what the public directory lists
 	Reports      *report.Store
+	Recon        *recon.Store // merchants' till files and what they differ in
 	Cards        *card.Store
 	Members      *member.Store
 	CardCodes    *card.Codes

@@ -16,6 +16,7 @@ func kindNames() []page.Choice {
 		{Value: "exitplan", Label: "退出安排"}, {Value: "file", Label: "附件"}, {Value: "importrun", Label: "批量导入"},
 		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"}, {Value: "batch", Label: "发卡批次"},
 		{Value: "member", Label: "会员"}, {Value: "rosterrun", Label: "名册导入"},
+		{Value: "difference", Label: "对账差异"}, {Value: "reconciliation", Label: "对账"},
 	}
 }
 
@@ -53,6 +54,9 @@ func actionNames() map[string]string {
 		"member.register": "登记会员", "member.rejoin": "重新入会", "member.retire": "会员退休", "member.edit": "修改会员资料",
 		"member.reveal": "查看会员明文资料", "member.export": "导出个人资料", "member.erase": "删除个人资料", "member.search": "查找会员", "member.taken": "号码已有人登记，未保存",
 		"card.bulk_load": "批量制卡", "card.suspend": "停用会员卡", "card.resume": "恢复会员卡", "card.replace": "补换会员卡", "card.cancel": "注销会员卡",
+		"recon.upload": "上传收银文件", "recon.check": "核对收银文件", "recon.columns": "指明收银文件的列", "recon.drop": "放弃对账",
+		"difference.explain": "说明对账差异", "difference.reject": "对账差异以系统为准", "difference.void": "对账差异已退款",
+		"difference.accept": "认可线下销售", "difference.adjust": "按对账差异调整",
 		"roster.upload": "上传名册", "roster.check": "检查名册", "roster.confirm": "确认导入名册", "roster.apply": "导入名册", "roster.discard": "放弃名册", "roster.faults": "下载问题名册",
 		"card.issue": "发会员卡", "card.prepare": "发会员卡（待激活）", "card.issue_many": "批量发卡", "card.prepare_many": "批量发卡（待激活）",
 		"card.activate": "激活会员卡", "card.leave": "随退会终止会员卡", "card.download": "下载单卡制卡文件",

@@ -26,6 +26,12 @@ import (
 	"unioncard/merchant/account"
 	"unioncard/merchant/application"
 	"unioncard/merchant/file"
+	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
+	"unioncard/settlement"
+	"unioncard/settlement/recon"
+	"unioncard/settlement/report"
+	"unioncard/settlement/webhook"
 )
 
 // Options is what the portal works on.
@@ -35,15 +41,27 @@ type Options struct {
 	Files        *file.Store
 	// Accounts are the merchants' users; nil: nobody signs in.
 	Accounts *account.Store
+	// Merchants, Contracts and Fleet are what the portal of a merchant shows and does of
+	// its agreements, shops and terminals.
+	Merchants *merchant.Store
+	Contracts *signing.Contracts
+	Fleet     *fleet.Store
+	Recon     *recon.Store // the merchants' till files
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool
-	Clock         func() time.Time
+	// Sales are the merchants' purchases, Statements what is owed of them, Webhooks who
+	// is told of them.
+	Sales      *report.Store
+	Statements *settlement.Store
+	Webhooks   *webhook.Store
+	Clock      func() time.Time
 }
 
 // Handlers are the portal's pages.
 type Handlers struct {
 	Options
 	sending, uploading *limiter
+	exports            chan struct{} // places for those that write an export
 }
 
 // What one network address may do an hour, and all of them together: enough for a
@@ -56,7 +74,7 @@ const (
 // New returns the portal.
 func New(o Options) *Handlers {
 	return &Handlers{Options: o, sending: newLimiter(o.Clock, sendsPerHour, allSendsPerHour),
-		uploading: newLimiter(o.Clock, uploadsPerHour, allUploadsPerHour)}
+		uploading: newLimiter(o.Clock, uploadsPerHour, allUploadsPerHour), exports: make(chan struct{}, exporting)}
 }
 
 // ErrTooMany: an address, or all together, have sent too much within the hour.

@@ -71,6 +71,7 @@ func (n *node) housekeepOnce(ctx context.Context) {
 			return int64(gone), err
 		}},
 		{"prune rosters", n.rosters.Prune},
+		{"prune till files", n.recon.Prune},
 		{"prune sign-ins", n.accounts.Prune},
 		{"end phones whose number changed", n.phones.EndDue},
 		{"prune phones", n.phones.Prune},

@@ -38,6 +38,7 @@ import (
 	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/purchase"
+	"unioncard/settlement/recon"
 )
 
 // node is one server process put together: the hot state, the verifier, the
@@ -70,6 +71,7 @@ type node struct {
 	vault     *personal.Vault
 	members   *member.Store
 	rosters   *roster.Store // and their imports' work
+	recon     *recon.Store  // and the check of till files
 	budgets   *budget.Store
 	vouchers  *voucher.Store
 	phones    *phones
@@ -174,6 +176,7 @@ func (n *node) build(ctx context.Context) error {
 	n.members = newMembers(n.pool, vault, clock, n.phones.Source(), roster.Source())
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	n.rosters = roster.NewStore(n.pool, roster.Options{Vault: vault, Members: n.members, Clock: clock, Logger: n.log})
+	n.recon = recon.New(n.pool, recon.Options{Vault: vault, Clock: clock, Logger: n.log})
 	people, err := n.people(clock)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -269,6 +272,7 @@ func (n *node) Run(ctx context.Context) error {
 		{"housekeeping", n.housekeep},
 		{"floor impacts", n.impacts.Run},
 		{"roster imports", n.rosters.Run},
+		{"till files", n.recon.Run},
 		{"event chain", n.newChainer().Run},
 		{"keyring", n.reloadKeys},
 		{"keys of personal data", n.vault.Run},

@@ -50,6 +50,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	n.vouchers = voucher.NewStore(n.pool, n.budgets, clock)
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock),
 		[]signing.Kind{taking.Kind(), n.territory.Kind()},
+		[]signing.Kind{n.recon.Kind()},
 		n.budgets.Kinds(), n.vouchers.Kinds())})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
@@ -58,6 +59,7 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 			Pages: pages, DB: n.pool, Merchants: n.merchants, Staff: n.accounts, SecureCookies: n.cfg.secure(),
 			Members: n.members, Territory: n.territory, Census: union.NewCensus(n.pool, clock),
 			Rosters: n.rosters,
+			Recon:   n.recon,
 			Intake:  taking, Applications: n.applied, Files: n.files,
 			Signing: proposals, Contracts: n.contracts, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock), Signs: n.listing.signs,

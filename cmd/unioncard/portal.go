@@ -5,12 +5,14 @@ import (
 
 	"unioncard/api/page"
 	"unioncard/api/portal"
+	"unioncard/merchant/fleet"
 )
 
 // portalPages puts the merchants' portal together.
 func (n *node) portalPages(pages *page.Renderer, clock func() time.Time) *portal.Handlers {
 	return portal.New(portal.Options{
 		Pages: pages, Applications: n.applied, Files: n.files,
-		Accounts: n.phones.portal, SecureCookies: n.cfg.secure(), Clock: clock,
+		Merchants: n.merchants, Contracts: n.contracts, Fleet: fleet.NewStore(n.pool, clock),
+		Recon: n.recon, Accounts: n.phones.portal, SecureCookies: n.cfg.secure(), Clock: clock,
 	})
 }
