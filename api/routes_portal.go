@@ -35,6 +35,33 @@ func (s *server) portalRoutes() []route {
 		s.portalAlways("/portal/others", account.Anybody, p.Others),
 
 		s.portalGet("/portal", account.Anybody, p.Home),
+		s.portalGet("/portal/contract", account.Anybody, p.ContractList),
+		s.portalGet("/portal/contracts/:id", account.Anybody, p.ContractShow),
+		s.portalGet("/portal/contracts/:id/print", account.Owners, p.ContractPrint),
+		s.portalUpload("/portal/contracts/:id/sign", account.Owners, p.ContractStamp),
+		s.portalGet("/portal/outlets", account.Anybody, p.OutletList),
+		s.portalGet("/portal/outlets/:id", account.Anybody, p.OutletShow),
+		s.portalPost("/portal/outlets/:id/edit", account.Shops, p.OutletEdit),
+		s.portalPost("/portal/outlets/:id/ask", account.Shops, p.OutletAsk),
+		s.portalPost("/portal/outlets/:id/withdraw", account.Shops, p.OutletWithdraw),
+		s.portalGet("/portal/terminals", account.Shops, p.TerminalList),
+		s.portalPost("/portal/terminals", account.Shops, p.TerminalCode),
+		s.portalPost("/portal/terminals/:id/suspend", account.Shops, p.TerminalSuspend),
+		s.portalGet("/portal/application", account.Owners, p.Joined),
+		s.portalUpload("/portal/application/files", account.Owners, p.JoinedUpload),
+		s.portalGet("/portal/files/:id", account.Owners, p.File),
+		s.portalGet("/portal/users", account.Owners, p.UserList),
+		s.portalPost("/portal/users", account.Owners, p.UserAdd),
+		s.portalGet("/portal/users/new", account.Owners, p.UserNew),
+		s.portalGet("/portal/users/:id/edit", account.Owners, p.UserEditForm),
+		s.portalPost("/portal/users/:id/edit", account.Owners, p.UserEdit),
+		s.portalPost("/portal/users/:id/disable", account.Owners, p.UserDisable),
+		s.portalPost("/portal/users/:id/reset", account.Owners, p.UserReset),
+		s.portalGet("/portal/notices", account.Anybody, p.Notices),
+
+		s.portalGet("/portal/purchases", account.Anybody, p.PurchaseList),
+		s.portalDownload("/portal/purchases/export", account.Anybody, p.PurchaseExport),
+		s.portalGet("/portal/purchases/:id", account.Anybody, p.PurchaseShow),
 	}
 }
 
@@ -42,6 +69,14 @@ func (s *server) portalRoutes() []route {
 func (s *server) portalGet(path string, right account.Right, h exchange.Handler) route {
 	return route{method: http.MethodGet, path: path, handle: h, timeout: pageTime, gate: s.browsing,
 		open: true, people: true, portal: right}
+}
+
+// portalDownload is a page of the portal that is a file sent as it is read: it has no
+// time-out of its own, as exchange.Stream asks.
+func (s *server) portalDownload(path string, right account.Right, h exchange.Handler) route {
+	r := s.portalGet(path, right, h)
+	r.timeout = 0
+	return r
 }
 
 // portalPost is a form of the portal. A merchant that is suspended or has left is
