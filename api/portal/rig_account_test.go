@@ -19,6 +19,8 @@ import (
 	"unioncard/merchant"
 	"unioncard/merchant/account"
 	"unioncard/merchant/file"
+	"unioncard/merchant/fleet"
+	"unioncard/merchant/signing"
 )
 
 // inPortal marks a session of rig.get and the like as one of the merchants' portal.
@@ -64,7 +66,10 @@ func (r *rig) newUsers() *account.Store {
 // portalOptions is what the portal of a rig works on: whoever adds a store to the
 // portal adds it here.
 func (r *rig) portalOptions(pages *page.Renderer, files *file.Store) portal.Options {
-	return portal.Options{Pages: pages, Applications: r.store, Files: files, Accounts: r.users, Clock: r.now}
+	proposals := signing.New(r.pool, signing.Options{Clock: r.now, Kinds: signing.Kinds(r.now)})
+	return portal.Options{Pages: pages, Applications: r.store, Files: files, Accounts: r.users, Clock: r.now,
+		Merchants: merchant.NewStore(r.pool, r.now), Contracts: signing.NewContracts(r.pool, r.now, proposals, files),
+		Fleet: fleet.NewStore(r.pool, r.now)}
 }
 
 // shop makes a merchant of Jinshui's office with some outlets.
