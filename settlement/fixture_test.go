@@ -53,7 +53,8 @@ func newWorld(t testing.TB, merchants int, o CloserOptions) *world {
 		t.Fatal(err)
 	}
 	w.exec(`INSERT INTO budgets (id, office_id, kind, name, state, first_day, last_day, amount_fen, granted_fen)
-		VALUES (1, 2, 'budget', '补贴', 'open', $1, $2, 100000000, 0)`, (w.today - 100).Date(), (w.today + 100).Date())
+		VALUES (1, 2, 'budget', '补贴', 'open', $1, $2, 100000000, 100000000)`, (w.today - 100).Date(), (w.today + 100).Date())
+	w.exec(`INSERT INTO budget_slices (budget_id, slice, granted_fen) VALUES (1, 0, 100000000)`)
 	w.post(ledger.Transfer{Day: w.today - 100, Doc: uuid.New(), Kind: ledger.Funding, Debit: ledger.Fund(2), Credit: ledger.Budget(1), Fen: 100000000})
 	return w
 }
@@ -108,6 +109,7 @@ func (w *world) buy(outlet int64, day ledger.Day, amount, discount, union int64)
 			card_serial, code_kind, code_key, quote_id, quoted_at, amount_fen, discount_fen, union_share_fen, applied, business_day, committed_at)
 		VALUES ($1, $2, $3, $4, '\x00', 1, $3, $1, 1, $5, 1, $5, $5, now(), $6, $7, $8, $9, $10, now())`,
 		s.merchant, s.id, outlet, fmt.Sprint("k", w.n), w.n, amount, discount, union, applied, day.Date())
+	w.exec(`UPDATE budget_slices SET spent_fen = spent_fen + $1`, union)
 	w.post(s.legs(day, 0, ledger.Purchase, discount-union, union)...)
 	return s
 }
@@ -154,6 +156,7 @@ func (w *world) undo(s *sale, day ledger.Day, fen int64) {
 		s.merchant, s.id, s.seq, kind, s.outlet, fmt.Sprint("u", s.id, s.seq), fen, given, union, day != s.day, day.Date())
 	w.exec(`UPDATE purchases SET state = $3, returned_fen = returned_fen + $4, given_back_fen = given_back_fen + $5
 		WHERE merchant_id = $1 AND id = $2`, s.merchant, s.id, state, fen, given)
+	w.exec(`UPDATE budget_slices SET back_fen = back_fen + $1`, union)
 	w.post(s.legs(day, s.seq, entry, given-union, union)...)
 	s.returned, s.given, s.unioned = s.returned+fen, s.given+given, s.unioned+union
 }
