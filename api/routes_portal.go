@@ -35,6 +35,16 @@ func (s *server) portalRoutes() []route {
 		s.portalAlways("/portal/others", account.Anybody, p.Others),
 
 		s.portalGet("/portal", account.Anybody, p.Home),
+
+		s.portalGet("/portal/recon", account.Money, p.ReconList),
+		s.portalStream("/portal/recon", account.Money, p.ReconUpload, portal.ReconBody),
+		s.portalGet("/portal/recon/:id", account.Money, p.ReconShow),
+		s.portalAlways("/portal/recon/:id/columns", account.Money, p.ReconColumns),
+		s.portalAlways("/portal/recon/:id/drop", account.Money, p.ReconDrop),
+		s.portalGet("/portal/differences/:id", account.Money, p.DifferenceShow),
+		s.portalAlways("/portal/differences/:id/explain", account.Money, p.DifferenceExplain),
+		s.portalAlways("/portal/differences/:id/agree", account.Money, p.DifferenceAgree),
+		s.portalAlways("/portal/differences/:id/undone", account.Money, p.DifferenceUndone),
 		s.portalGet("/portal/contract", account.Anybody, p.ContractList),
 		s.portalGet("/portal/contracts/:id", account.Anybody, p.ContractShow),
 		s.portalGet("/portal/contracts/:id/print", account.Owners, p.ContractPrint),

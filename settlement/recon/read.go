@@ -196,3 +196,6 @@ func yuan(fen int64) string {
 	}
 	return fmt.Sprintf("%s%d.%02d", sign, fen/100, fen%100)
 }
+
+// ParseFen reads a total in yuan as people type it, with thousands parted or not.
+func ParseFen(text string) (int64, bool) { return total(sheet.Cell{Text: text}, false) }
