@@ -17,12 +17,19 @@ import (
 
 	"unioncard/card"
 	"unioncard/card/personal"
+	"unioncard/card/phone"
 	"unioncard/cmd/unioncard/demo"
+	"unioncard/merchant/account"
+	"unioncard/merchant/application"
 	"unioncard/merchant/draft"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/signing"
 	"unioncard/migrations"
 	"unioncard/migrations/pglocal"
+	"unioncard/settlement"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
+	"unioncard/settlement/recon"
 )
 
 const keyringName = "keyring.json"
@@ -194,10 +201,12 @@ func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card
 	if err != nil {
 		return err
 	}
+	money := demoMoney(pool, vault, applications, keyring, log)
 	people := demo.People{
 		Pool: pool, Staff: newStaff(pool, cfg, keyring, time.Now), Applications: applications,
-		Drafts: draft.NewStore(pool, time.Now), Vault: vault, Clock: time.Now,
-		Signing: signing.New(pool, signing.Options{Clock: time.Now, Kinds: exit.New(pool, time.Now).Kinds()}),
+		Drafts: draft.NewStore(pool, time.Now), Vault: vault, Clock: time.Now, Money: money,
+		Signing: signing.New(pool, signing.Options{Clock: time.Now, Kinds: slices.Concat(exit.New(pool, time.Now).Kinds(),
+			money.Budgets.Kinds(), money.Vouchers.Kinds(), money.Settlements.Kinds())}),
 	}
 	if err := demo.LoadPeople(ctx, people); err != nil {
 		return err
@@ -206,6 +215,20 @@ func loadDemo(ctx context.Context, cfg Config, pool *pgxpool.Pool, keyring *card
 		log.Info("demo data loaded", "took_ms", time.Since(began).Milliseconds())
 	}
 	return nil
+}
+
+// demoMoney is what the demonstration furnishes the union's money with, before there is
+// a node. Nobody is sent anything.
+func demoMoney(pool *pgxpool.Pool, vault *personal.Vault, applications *application.Store, keyring *card.Keyring, log *slog.Logger) demo.Money {
+	clock := time.Now
+	budgets := budget.NewStore(pool, budget.Options{Clock: clock})
+	return demo.Money{
+		Budgets: budgets, Vouchers: voucher.NewStore(pool, budgets, clock),
+		Settlements: settlement.NewStore(pool, settlement.Options{Clock: clock, Details: applications}),
+		Closer:      settlement.NewCloser(pool, settlement.CloserOptions{Clock: clock, Logger: slog.New(slog.DiscardHandler)}), // three weeks of lines say nothing
+		Recon:       recon.New(pool, recon.Options{Vault: vault, Clock: clock, Logger: log}),
+		Users:       account.NewStore(pool, account.Options{Vault: vault, Keyring: keyring, Counts: phone.NewMemoryCounts(), Clock: clock, Logger: log}),
+	}
 }
 
 // runKeyring makes or extends a file of master keys.

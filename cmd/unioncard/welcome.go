@@ -14,6 +14,7 @@ import (
 // printWelcome tells whoever started the demonstration where everything is and
 // how to log a first till in. The shop is one where any first sale shows a
 // discount: a percentage for everybody, always; in the browser the amount is enough.
+// Vouchers are good there too, and its owner has the portal.
 func printWelcome(ctx context.Context, w io.Writer, n *node) error {
 	var outlet, number int64
 	var shop, offers string
@@ -23,7 +24,7 @@ func printWelcome(ctx context.Context, w io.Writer, n *node) error {
 		JOIN contracts c ON c.id = co.contract_id AND c.status = 'active' AND c.trade = 'shopping'
 		JOIN contract_terms t ON t.contract_id = c.id AND t.effective @> clock_timestamp()
 		WHERE o.status = 'active'
-		ORDER BY NOT EXISTS (SELECT FROM jsonb_array_elements(t.terms->'offers') x WHERE x->'benefit'->>'kind' = 'percent'
+		ORDER BY NOT EXISTS (SELECT FROM merchant_users u WHERE u.merchant_id = o.merchant_id), NOT EXISTS (SELECT FROM jsonb_array_elements(t.terms->'offers') x WHERE x->'benefit'->>'kind' = 'percent'
 			AND NOT x ?| ARRAY['calendar', 'limits', 'eligibility']), o.id LIMIT 1`).Scan(&outlet, &shop, &offers)
 	if err != nil {
 		return fmt.Errorf("look for a shop: %w", err)
@@ -57,12 +58,15 @@ unioncard 演示已启动 / the demonstration is running
   手机会员卡 phone    http://%s/m        手机号 number: %s，验证码显示在本窗口 its code comes up in this window
   名册样例 a roster   bin/unioncard roster sample --rows 2000 --faults 30 --seed %d --out roster.csv（以 jiceng1 登录，在“名册导入”上传 upload it as jiceng1）
 
+  消费券 vouchers     http://%s/m#vouchers（同一手机号登录后领取，在上面的门店满50元自动抵用 claim with the same number, spend at the shop above）
+  商家后台 portal     http://%s/portal    老板 owner: %s，财务 finance: %s，验证码同样显示在本窗口 codes come up here too
+
   公开目录 directory  http://%s/
   入网申请 apply      http://%s/apply
   管理台 console      http://%s/console     密码 password of all: %s
 %s
 `, api, api, admin, outlet, shop, offers, code.Code, code.ExpiresAt.In(beijing).Format(time.TimeOnly+" -07:00"), number, number, n.cfg.Data, n.cfg.Data,
-		api, browser.Code, api, demo.WorkerPhone, demo.RosterSeed, api, api, api, demo.Password, logins())
+		api, browser.Code, api, demo.WorkerPhone, demo.RosterSeed, api, api, demo.OwnerPhone, demo.KeeperPhone, api, api, api, demo.Password, logins())
 	return err
 }
 

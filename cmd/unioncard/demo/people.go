@@ -33,7 +33,7 @@ type Login struct {
 }
 
 // Logins lists the demonstration's accounts: two people an office, so that one
-// proposes and the other approves, and who keeps members and cards.
+// proposes and the other approves, who keeps members and cards, and a city's finance.
 func Logins() []Login {
 	const province, zhengzhou, jinshui = 410000, 410100, 410105
 	return []Login{
@@ -44,6 +44,7 @@ func Logins() []Login {
 		{"jiceng1", "褚秀英", jinshui, []staff.Role{staff.Registrar}, "基层工会 会员管理员（上传名册）", true},
 		{"zhengzhou1", "孙丽", zhengzhou, []staff.Role{staff.Negotiator, staff.TerminalManager}, "郑州市总工会 签约专员、终端管理员", false},
 		{"zhengzhou2", "李建军", zhengzhou, []staff.Role{staff.Approver}, "郑州市总工会 审批人", false},
+		{"zhengzhou3", "韩梅", zhengzhou, []staff.Role{staff.Finance}, "郑州市总工会 财务（预算、消费券、结算、付款）", false},
 		{"henan1", "周敏", province, []staff.Role{staff.Negotiator, staff.TerminalManager}, "省总工会 签约专员（底线条件）", false},
 		{"henan2", "吴国华", province, []staff.Role{staff.Approver}, "省总工会 审批人", false},
 		{"shenji", "郑娟", province, []staff.Role{staff.Auditor}, "省总工会 审计员", false},
@@ -60,6 +61,7 @@ type People struct {
 	Drafts       *draft.Store
 	Vault        *personal.Vault
 	Clock        func() time.Time
+	Money
 }
 
 // LoadPeople adds the demonstration's accounts, applications in several states at
@@ -76,6 +78,9 @@ func LoadPeople(ctx context.Context, p People) error {
 	}
 	if err := p.membership(ctx, accounts); err != nil {
 		return fmt.Errorf("demo: membership: %w", err)
+	}
+	if err := p.money(ctx, accounts); err != nil {
+		return fmt.Errorf("demo: money: %w", err)
 	}
 	var have bool
 	if err := p.Pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM applications)`).Scan(&have); err != nil || have {
