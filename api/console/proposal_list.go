@@ -42,6 +42,9 @@ func aboutProposal(p *signing.Proposal) string {
 	if id, ok := signing.ObjectID(p.Object, "union"); ok {
 		return fmt.Sprintf("编号 %d 的工会", id)
 	}
+	if id, ok := signing.ObjectID(p.Object, "difference"); ok {
+		return fmt.Sprintf("对账差异 %d", id)
+	}
 	if id, ok := signing.ObjectID(p.Object, "importrun"); ok {
 		return fmt.Sprintf("第 %d 次上传的文件", id)
 	}

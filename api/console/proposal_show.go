@@ -200,6 +200,8 @@ func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
 		}
 	} else if id, ok := signing.ObjectID(p.Proposal.Object, "union"); ok {
 		return h.aboutMerger(x, p, id)
+	} else if id, ok := signing.ObjectID(p.Proposal.Object, "difference"); ok {
+		return h.aboutDifference(x, p, id)
 	} else {
 		p.About = p.Proposal.Object
 	}
