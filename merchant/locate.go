@@ -11,7 +11,9 @@ import (
 // locateSQL finds the path of the union that answers for an object, by the
 // object's kind as events name it ("contract:12").
 var locateSQL = map[string]string{
-	"merchant":       `SELECT u.path FROM merchants m JOIN unions u ON u.id = m.office_id WHERE m.id = $1`,
+	"merchant": `SELECT u.path FROM merchants m JOIN unions u ON u.id = m.office_id WHERE m.id = $1`,
+	// A user of a merchant, as its office keeps it.
+	"merchantuser":   `SELECT u.path FROM merchant_users w JOIN merchants m ON m.id = w.merchant_id JOIN unions u ON u.id = m.office_id WHERE w.id = $1`,
 	"outlet":         `SELECT u.path FROM outlets o JOIN merchants m ON m.id = o.merchant_id JOIN unions u ON u.id = m.office_id WHERE o.id = $1`,
 	"terminal":       `SELECT u.path FROM terminals t JOIN merchants m ON m.id = t.merchant_id JOIN unions u ON u.id = m.office_id WHERE t.id = $1`,
 	"contract":       `SELECT u.path FROM contracts c JOIN unions u ON u.id = c.office_id WHERE c.id = $1`,

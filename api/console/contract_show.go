@@ -11,6 +11,7 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/file"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/terms"
 )
@@ -33,6 +34,7 @@ type contractPage struct {
 	Versions []signing.TermsVersion
 	History  []page.Step
 	Scans    []signing.Signature // of what was stamped, the newest first
+	Stamped  []file.File         // sent in by the merchant, stamped by it alone
 	Open     []signing.Renegotiation
 	Form     *page.Form
 	May      bool // the account may work on the contract
@@ -74,6 +76,9 @@ func (h *Handlers) contractPage(x *exchange.Exchange, form *page.Form) error {
 		return err
 	}
 	if p.Scans, err = h.Contracts.Scans(x.Ctx, id); err != nil {
+		return err
+	}
+	if p.Stamped, err = h.Contracts.Stamped(x.Ctx, id); err != nil {
 		return err
 	}
 	if err := h.contractWords(x, p); err != nil {

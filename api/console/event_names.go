@@ -15,7 +15,8 @@ func kindNames() []page.Choice {
 		{Value: "floor", Label: "底线条件"}, {Value: "categories", Label: "商品分类"}, {Value: "terminal", Label: "终端"},
 		{Value: "exitplan", Label: "退出安排"}, {Value: "file", Label: "附件"}, {Value: "importrun", Label: "批量导入"},
 		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"}, {Value: "batch", Label: "发卡批次"},
-		{Value: "member", Label: "会员"}, {Value: "rosterrun", Label: "名册导入"},
+		{Value: "member", Label: "会员"}, {Value: "rosterrun", Label: "名册导入"}, {Value: "merchantuser", Label: "商家后台人员"},
+		{Value: "budget", Label: "补贴预算"}, {Value: "statement", Label: "结算单"}, {Value: "payment", Label: "付款"},
 		{Value: "difference", Label: "对账差异"}, {Value: "reconciliation", Label: "对账"},
 	}
 }
@@ -66,7 +67,18 @@ func actionNames() map[string]string {
 		"card.report_lost": "会员卡挂失", "card.found": "会员卡解挂", "card.follow": "会员卡随会员资料更新",
 		"member.transfer": "会员转接完成", "member.transfer_request": "申请转接", "member.transfer_decline": "不同意转接",
 		"member.transfer_withdraw": "撤回转接申请", "member.transfer_void": "转接失效",
+		"budget.create": "新建预算草稿", "budget.edit": "修改预算草稿", "budget.discard": "删除预算草稿", "budget.open": "启用预算", "budget.topup": "追加预算",
+		"budget.freeze": "冻结预算", "budget.unfreeze": "解冻预算", "budget.close": "结束预算", "budget.return": "退回预算余额", "budget.alert": "预算快用完提醒",
+		"series.create": "新建消费券草稿", "series.edit": "修改消费券草稿", "series.discard": "删除消费券草稿", "series.open": "启用消费券",
+		"series.freeze": "冻结消费券", "series.unfreeze": "解冻消费券", "series.close": "结束消费券", "series.return": "退回消费券余额", "series.alert": "消费券快用完提醒",
+		"voucher.grant": "发放消费券", "voucher.revoke": "收回消费券", "voucher.expire": "消费券过期",
+		"statement.confirm": "确认结算单", "statement.dispute": "对结算单申诉", "statement.resolve": "答复申诉", "statement.adjust": "调整结算", "settlement.adjust": "调整结算",
+		"payment.make": "付款制单", "payment.send": "批准付款", "payment.drop": "作废付款", "payment.file": "下载银行文件", "payment.answer": "登记银行结果",
 		"phone.enrol": "手机启用会员码", "phone.end": "手机停用会员码",
+		"portal.sign_in": "登录商家后台", "portal.enrol_second_factor": "设置两步验证", "portal.reset_second_factor": "重置两步验证",
+		"portal.add_user": "添加商家后台人员", "portal.edit_user": "修改商家后台人员", "portal.disable_user": "停用商家后台人员",
+		"portal.edit_outlet": "商家修改门店资料", "portal.ask_outlet": "商家申请变更门店", "portal.request_accepted": "同意门店变更",
+		"portal.request_declined": "不同意门店变更", "portal.request_withdrawn": "商家撤回门店变更", "contract.stamp": "商家上传盖章协议",
 		"personal.key_made": "新建个人信息密钥", "personal.rewrap": "个人信息密钥重新封装", "personal.rotate": "更换个人信息密钥",
 		"personal.retire": "停用个人信息密钥",
 		"webhook.create":  "新建推送地址", "webhook.edit": "修改推送地址", "webhook.rotate": "更换推送密钥", "webhook.pause": "暂停推送",
@@ -108,6 +120,8 @@ func whoDid(e *event.Found) string {
 		return "系统自动"
 	case kind == "demo":
 		return "示例数据"
+	case kind == "merchant":
+		return "商家人员（" + id + " 号）"
 	case kind == "applicant":
 		return "申请人"
 	case kind == "terminal":

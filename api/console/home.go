@@ -22,6 +22,7 @@ type WorkItem struct {
 func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error) {
 	return []func(ctx context.Context, acct *staff.Account) ([]WorkItem, error){
 		h.workApplications,
+		h.workMerchants,
 		h.workContracts,
 		h.workExits,
 		h.workTerminals,

@@ -8,6 +8,7 @@ import (
 	"unioncard/api/page"
 	"unioncard/card/union/keyset"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/exit"
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
@@ -78,6 +79,8 @@ type outletPage struct {
 	Code      *merchant.ActivationCode // shown once, just issued
 	Actions   []page.Choice
 	Waiting   []signing.Proposal // about the outlet
+	Wish      *account.Wish      // of the merchant, nil if none waits
+	Answers   []page.Choice
 }
 
 // terminalsShown bounds the terminals on an outlet's page.
@@ -112,6 +115,12 @@ func (h *Handlers) outletPage(x *exchange.Exchange, form *page.Form, code *merch
 		if q.State == signing.Waiting {
 			p.Waiting = append(p.Waiting, q)
 		}
+	}
+	if h.Accounts != nil {
+		if p.Wish, err = h.outletWish(x.Ctx, id); err != nil {
+			return err
+		}
+		p.Answers = answers()
 	}
 	return h.Pages.Page(x, "console/outlet_show", p)
 }

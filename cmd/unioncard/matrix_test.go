@@ -131,6 +131,10 @@ func (m *matrix) item(c *clerk, r api.PeopleRoute, id int64) int64 {
 	case strings.HasPrefix(r.Path, "/console/applications/:id/files/"):
 		return m.file(fmt.Sprintf("application:%d", id), "一次性", int(m.number(`SELECT 10 + count(*) FROM files`)))
 	}
+	if strings.HasPrefix(r.Path, "/console/merchants/:id/users/") {
+		return m.number(`INSERT INTO merchant_users (merchant_id, name, phone_hash, phone_sealed, index_key, roles, created_by, created_at)
+			VALUES ($1, '一次性', decode(md5(random()::text), 'hex'), '\x00', 1, '{owner}', 'test', now()) RETURNING id`, id)
+	}
 	m.Fatalf("%s: the test has no :item for it", r.Path)
 	return 0
 }
