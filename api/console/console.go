@@ -16,6 +16,7 @@ import (
 	"unioncard/card/union"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/application"
 	"unioncard/merchant/directory"
 	"unioncard/merchant/exit"
@@ -24,6 +25,9 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement"
+	"unioncard/settlement/budget"
+	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/recon"
 	"unioncard/settlement/report"
 )
@@ -39,6 +43,7 @@ type Options struct {
 	Impacts      *signing.Impacts
 	Files        *file.Store
 	Applications *application.Store
+	Accounts     *account.Store // merchants' users, and what they ask of their office
 	Exits        *exit.Store
 	Fleet        *fleet.Store
 	Intake       *intake.Store
@@ -52,6 +57,9 @@ type Options struct {
 	Members      *member.Store
 	CardCodes    *card.Codes
 	Batches      *batch.Store
+	Budgets      *budget.Store
+	Vouchers     *voucher.Store
+	Statements   *settlement.Store // and payments
 	// SecureCookies: the service is reached by https only.
 	SecureCookies bool
 	Clock         func() time.Time

@@ -19,6 +19,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement"
 	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/report"
@@ -43,15 +44,16 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 	}
 	n.accounts = newStaff(n.pool, n.cfg, n.keyring, clock)
 	taking := intake.New(n.pool, clock, n.applied)
-	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{}, exit.DraftGate{})
+	n.exits = exit.New(n.pool, clock, exit.ProposalGate{}, exit.RenewalGate{}, exit.DraftGate{}, settlement.ExitGate{})
 	n.territory = territory.New(n.pool, territory.Options{Clock: clock,
 		HandOver: []func(context.Context, pgx.Tx, int64) error{report.HandOver}})
+	n.statements = settlement.NewStore(n.pool, settlement.Options{Clock: clock, Details: n.applied})
 	n.budgets = budget.NewStore(n.pool, budget.Options{Clock: clock, Registerer: n.registry})
 	n.vouchers = voucher.NewStore(n.pool, n.budgets, clock)
 	proposals := signing.New(n.pool, signing.Options{Clock: clock, Kinds: slices.Concat(n.exits.Kinds(), signing.Kinds(clock),
 		[]signing.Kind{taking.Kind(), n.territory.Kind()},
 		[]signing.Kind{n.recon.Kind()},
-		n.budgets.Kinds(), n.vouchers.Kinds())})
+		n.budgets.Kinds(), n.vouchers.Kinds(), n.statements.Kinds())})
 	n.impacts = signing.NewImpacts(n.pool, clock, n.log)
 	n.contracts = signing.NewContracts(n.pool, clock, proposals, n.files)
 	return &api.People{
@@ -60,10 +62,11 @@ func (n *node) people(clock func() time.Time) (*api.People, error) {
 			Members: n.members, Territory: n.territory, Census: union.NewCensus(n.pool, clock),
 			Rosters: n.rosters,
 			Recon:   n.recon,
-			Intake:  taking, Applications: n.applied, Files: n.files,
+			Intake:  taking, Applications: n.applied, Files: n.files, Accounts: n.phones.portal,
 			Signing: proposals, Contracts: n.contracts, Impacts: n.impacts, Exits: n.exits, Fleet: fleet.NewStore(n.pool, clock),
 			Reports: report.NewStore(n.pool, clock), Signs: n.listing.signs,
 			Cards: n.cards, CardCodes: n.codes, Batches: n.batches,
+			Budgets: n.budgets, Vouchers: n.vouchers, Statements: n.statements,
 			Clock: clock, Logger: n.log,
 		}),
 		PhonePage: phonepage.NewPage(pages, assets),
