@@ -72,6 +72,29 @@ func (s *server) portalRoutes() []route {
 		s.portalGet("/portal/purchases", account.Anybody, p.PurchaseList),
 		s.portalDownload("/portal/purchases/export", account.Anybody, p.PurchaseExport),
 		s.portalGet("/portal/purchases/:id", account.Anybody, p.PurchaseShow),
+
+		s.portalGet("/portal/statements", account.Money, p.StatementList),
+		s.portalGet("/portal/statements/month", account.Money, p.StatementMonth),
+		s.portalGet("/portal/statements/:id", account.Money, p.StatementShow),
+		s.portalGet("/portal/statements/:id/pdf", account.Money, p.StatementPDF),
+		s.portalGet("/portal/statements/:id/xlsx", account.Money, p.StatementXLSX),
+		s.portalAlways("/portal/statements/:id/confirm", account.Money, p.StatementConfirm),
+		s.portalAlways("/portal/statements/:id/dispute", account.Money, p.StatementDispute),
+
+		s.publicGet("/docs/webhooks", p.WebhookDocs),
+		s.portalGet("/portal/webhooks", account.Owners, p.WebhookList),
+		s.portalPost("/portal/webhooks", account.Owners, p.WebhookCreate),
+		s.portalGet("/portal/webhooks/new", account.Owners, p.WebhookNew),
+		s.portalGet("/portal/webhooks/:id", account.Owners, p.WebhookShow),
+		s.portalGet("/portal/webhooks/:id/edit", account.Owners, p.WebhookEditForm),
+		s.portalPost("/portal/webhooks/:id/edit", account.Owners, p.WebhookEdit),
+		s.portalPost("/portal/webhooks/:id/rotate", account.Owners, p.WebhookRotate),
+		s.portalAlways("/portal/webhooks/:id/pause", account.Owners, p.WebhookPause),
+		s.portalPost("/portal/webhooks/:id/resume", account.Owners, p.WebhookResume),
+		s.portalAlways("/portal/webhooks/:id/delete", account.Owners, p.WebhookDelete),
+		s.portalPost("/portal/webhooks/:id/test", account.Owners, p.WebhookTest),
+		s.portalGet("/portal/webhooks/:id/messages/:item", account.Owners, p.WebhookMessage),
+		s.portalPost("/portal/webhooks/:id/messages/:item/resend", account.Owners, p.WebhookResend),
 	}
 }
 

@@ -18,8 +18,10 @@ func portalAreas() []portalArea {
 		{"店铺", "terminals", "收银终端", "device", "/portal/terminals", account.Shops},
 		{"店铺", "application", "入网资料", "inbox", "/portal/application", account.Owners},
 		{"账目", "purchases", "交易", "list", "/portal/purchases", account.Anybody},
+		{"账目", "statements", "结算单", "file", "/portal/statements", account.Money},
 		{"账目", "recon", "对账", "check", "/portal/recon", account.Money},
 		{"管理", "users", "人员", "people", "/portal/users", account.Owners},
+		{"管理", "webhooks", "系统推送", "upload", "/portal/webhooks", account.Owners},
 		{"管理", "notices", "通知", "list", "/portal/notices", account.Anybody},
 	}
 }

@@ -41,6 +41,8 @@ type Config struct {
 	LogLevel        slog.Level
 	FeedMaxAge      time.Duration // past this age of the view nothing is sold
 	ShutdownTimeout time.Duration // for draining
+	CloseAfter      time.Duration // past midnight, when the day before is closed
+	ConfirmDays     int           // in which a merchant may dispute a statement
 	Lanes           int           // batches of purchases written at once
 	Nodes           int           // among which guess budgets are shared while Redis is away
 
@@ -54,6 +56,8 @@ type Config struct {
 	SecondFactor           string       // required, off or "": required but in the demo
 	HashMemory, HashPasses int          // argon2id's, in KiB and times
 	Staff                  staff.Policy // the rest of what is asked of accounts; see staffPolicy
+
+	WebhooksPrivate bool // webhooks may go to inner networks
 
 	Phone   phoneConfig // members' phones; config_phone.go
 	Console io.Writer   // where the development sender shows codes; not a setting

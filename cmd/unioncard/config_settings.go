@@ -75,6 +75,11 @@ func settings() []setting {
 		duration("shutdown-timeout", "20s", nodes, time.Second, 10*time.Minute,
 			"time for requests to finish when stopping",
 			func(c *Config) *time.Duration { return &c.ShutdownTimeout }),
+		duration("close-after", "5m", nodes, time.Second, 12*time.Hour,
+			"time past midnight, Beijing, when the day before is closed",
+			func(c *Config) *time.Duration { return &c.CloseAfter }),
+		number("confirm-days", "5", nodes|modeTool, 1, 60, "days in which a merchant may dispute a statement, before it counts as confirmed",
+			func(c *Config) *int { return &c.ConfirmDays }),
 		number("lanes", "2", nodes, 1, 64, "batches of purchases written at once",
 			func(c *Config) *int { return &c.Lanes }),
 		number("nodes", "1", modeServe, 1, 1000, "nodes that share the budgets for wrong guesses while Redis is away",
@@ -92,7 +97,7 @@ func settings() []setting {
 		text("cipher-suite", "aes", nodes|modeTool, "aes or sm (SM4, SM3), in which a fresh database keeps personal data; later, unioncard personal rotate --suite",
 			func(c *Config) *string { return &c.CipherSuite }, checkSuite),
 	}
-	list = append(append(list, staffSettings(nodes)...), phoneSettings(nodes)...)
+	list = append(append(append(list, staffSettings(nodes)...), phoneSettings(nodes)...), webhookSettings(nodes)...)
 	for i, s := range list { // a variable's name follows from the flag's
 		if s.env == "" {
 			list[i].env = "UNIONCARD_" + strings.ToUpper(strings.ReplaceAll(s.flag, "-", "_"))

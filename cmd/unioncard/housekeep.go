@@ -77,6 +77,7 @@ func (n *node) housekeepOnce(ctx context.Context) {
 		{"prune phones", n.phones.Prune},
 		{"hash merchants' users anew", n.phones.portal.Rehash},
 		{"prune merchants' sign-ins", n.phones.portal.Prune},
+		{"prune webhooks", n.webhooks.store.Prune},
 		{"prune what has run out", func(ctx context.Context) (int64, error) { return n.merchants.Prune(ctx, time.Now()) }},
 	}
 	for _, c := range chores {

@@ -35,6 +35,7 @@ import (
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement"
 	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/purchase"
@@ -45,40 +46,43 @@ import (
 // committer and the HTTP servers over one database. `run`, `serve` and the
 // end-to-end tests start the same node.
 type node struct {
-	cfg       Config
-	log       *slog.Logger
-	pool      *pgxpool.Pool
-	redis     *redis.Client // nil on a single node
-	keyring   *card.Keyring
-	registry  *prometheus.Registry
-	reader    *feed.Reader
-	journal   *purchase.Journal
-	committer *purchase.Committer
-	codes     *card.Codes
-	cards     *card.Store // issues with the deployment's prefix
-	batches   *batch.Store
-	desk      *purchase.Desk
-	merchants *merchant.Store
-	files     *file.Store
-	applied   *application.Store
-	accounts  *staff.Store
-	fleet     *fleet.Signs
-	exits     *exit.Store
-	contracts *signing.Contracts
-	territory *territory.Store
-	impacts   *signing.Impacts // finds what floors would leave below
-	listing   *listing
-	vault     *personal.Vault
-	members   *member.Store
-	rosters   *roster.Store // and their imports' work
-	recon     *recon.Store  // and the check of till files
-	budgets   *budget.Store
-	vouchers  *voucher.Store
-	phones    *phones
-	shared    []part // what shares the guess budgets and bindings; none without Redis
-	api       *http.Server
-	admin     *http.Server
-	apiAt     net.Listener
+	cfg        Config
+	log        *slog.Logger
+	pool       *pgxpool.Pool
+	redis      *redis.Client // nil on a single node
+	keyring    *card.Keyring
+	registry   *prometheus.Registry
+	reader     *feed.Reader
+	journal    *purchase.Journal
+	committer  *purchase.Committer
+	codes      *card.Codes
+	cards      *card.Store // issues with the deployment's prefix
+	batches    *batch.Store
+	desk       *purchase.Desk
+	merchants  *merchant.Store
+	files      *file.Store
+	applied    *application.Store
+	accounts   *staff.Store
+	fleet      *fleet.Signs
+	exits      *exit.Store
+	contracts  *signing.Contracts
+	territory  *territory.Store
+	impacts    *signing.Impacts // finds what floors would leave below
+	listing    *listing
+	vault      *personal.Vault
+	members    *member.Store
+	rosters    *roster.Store // and their imports' work
+	recon      *recon.Store  // and the check of till files
+	budgets    *budget.Store
+	statements *settlement.Store
+	closer     *settlement.Closer
+	vouchers   *voucher.Store
+	phones     *phones
+	webhooks   webhooks
+	shared     []part // what shares the guess budgets and bindings; none without Redis
+	api        *http.Server
+	admin      *http.Server
+	apiAt      net.Listener
 	// stopping is set when the node is told to stop, before anything closes.
 	stopping atomic.Bool
 	adminAt  net.Listener
@@ -164,6 +168,8 @@ func (n *node) build(ctx context.Context) error {
 	})
 	n.desk = purchase.NewDesk(n.pool, purchase.DeskOptions{InFlight: n.committer.InFlight, Logger: n.log, Registerer: n.registry})
 	n.merchants = merchant.NewStore(n.pool, clock)
+	n.closer = settlement.NewCloser(n.pool, settlement.CloserOptions{Clock: clock, Logger: n.log, Registerer: n.registry,
+		After: n.cfg.CloseAfter, Term: n.cfg.ConfirmDays})
 	vault, err := openVault(ctx, n.pool, n.cfg, n.keyring, clock)
 	if err != nil {
 		return fmt.Errorf("personal data: %w", err)
@@ -177,6 +183,7 @@ func (n *node) build(ctx context.Context) error {
 	n.fleet = fleet.NewSigns(n.pool, clock, n.log)
 	n.rosters = roster.NewStore(n.pool, roster.Options{Vault: vault, Members: n.members, Clock: clock, Logger: n.log})
 	n.recon = recon.New(n.pool, recon.Options{Vault: vault, Clock: clock, Logger: n.log})
+	n.webhooks = n.newWebhooks(clock)
 	people, err := n.people(clock)
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -281,6 +288,8 @@ func (n *node) Run(ctx context.Context) error {
 		{"directory", n.listing.run},
 		{"phones", n.phones.run},
 		{"batches", n.batches.Run},
+		{"webhooks", n.webhooks.sender.Run},
+		{"day close", n.closer.Run},
 		{"committer", n.committer.Run},
 	}
 	parts = append(append(parts, n.shared...),
