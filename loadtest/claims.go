@@ -44,7 +44,7 @@ func claimFlags(args []string) (o claimOptions, err error) {
 	fs.IntVar(&o.packs, "packs", 12_500, "packs of four vouchers")
 	fs.IntVar(&o.conns, "conns", 1000, "connections that claims come by")
 	fs.IntVar(&o.verifyConns, "verify-conns", 64, "tills that verify meanwhile")
-	fs.Float64Var(&o.rate, "rate", 5500, "claims a second while tills verify")
+	fs.Float64Var(&o.rate, "rate", 5000, "claims a second while tills verify")
 	fs.DurationVar(&o.phase, "phase", 5*time.Second, "length of a measurement of verifications alone")
 	fs.BoolVar(&o.keep, "keep", false, "keep the working directory with data and logs")
 	if err = fs.Parse(args); err == nil && (o.members < 1 || o.packs < 1 || o.packs > o.members || o.conns < 1 || o.verifyConns < 1 || o.rate <= 0) {

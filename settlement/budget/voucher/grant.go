@@ -113,11 +113,11 @@ func (s *Store) GrantList(ctx context.Context, by merchant.By, series int64, fil
 	err = s.change(ctx, func(tx pgx.Tx) error {
 		t := g // a second try starts from what the file said
 		t.First = slices.Clone(g.First)
-		if err := s.grantNumbers(ctx, tx, by, series, rows, &t, dry); err != nil {
-			return err
+		err := s.grantNumbers(ctx, tx, by, series, rows, &t, dry)
+		if err == nil || errors.Is(err, errDry) {
+			g = t
 		}
-		g = t
-		return nil
+		return err
 	})
 	if errors.Is(err, errDry) {
 		err = nil

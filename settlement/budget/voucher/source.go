@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,12 +87,26 @@ func (s *State) serials() map[int64]bool {
 	return out
 }
 
+// forget drops what is held of series that are over, which is worth nothing any more:
+// that they are over is one change, not one a wallet.
+func (s *State) forget(now map[int64]*Series) {
+	for i := range s.shards {
+		for serial, holds := range s.shards[i].holds {
+			over := func(h hold) bool { return now[h.series] == nil }
+			if slices.ContainsFunc(holds, over) {
+				s.set(serial, slices.DeleteFunc(slices.Clone(holds), over))
+			}
+		}
+	}
+}
+
 // Apply reads the changed series and wallets again.
 func (s source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	if ids := feed.ObjectIDs(changes, feed.KindBudget); len(ids) > 0 {
-		now := maps.Clone(*s.state.series.Load())
+		was := *s.state.series.Load()
+		now := maps.Clone(was)
 		for _, id := range ids {
 			delete(now, id)
 		}
@@ -99,6 +114,9 @@ func (s source) Apply(ctx context.Context, tx pgx.Tx, changes []feed.Change) err
 			return err
 		}
 		s.state.series.Store(&now)
+		if slices.ContainsFunc(ids, func(id int64) bool { return was[id] != nil && now[id] == nil }) {
+			s.state.forget(now)
+		}
 	}
 	serials := feed.ObjectIDs(changes, feed.KindWallet)
 	if len(serials) == 0 {
