@@ -191,6 +191,8 @@ func undoRows() []row {
 			"这笔交易实付为零，只能按商品退款。", "改用 items 按行退款。", 0}},
 		{is(purchase.ErrRefundInvalid), problem{unprocessable, "refund_invalid", "退款内容不正确",
 			"退款须写明金额或商品，二者只能选一个，请检查后重试。", "amount_fen 与 items 恰好给一个；items 里每行只出现一次。", 0}},
+		{is(purchase.ErrRefundNotAllowed), problem{http.StatusForbidden, "refund_not_allowed", "本店不能办理",
+			"商家没有让本店的收银终端办理这项撤销或退款。", "请联系店长，或由商家总部办理；老板可以在商家后台的门店页修改。", 0}},
 		{is(purchase.ErrRefundTailOver), problem{conflict, "refund_tail_over", "已过退款期",
 			"该协议的退款期已过，系统不再受理，请按商家自己的规定处理。", "如有争议，请联系签约的帮扶中心。", 0}},
 	}

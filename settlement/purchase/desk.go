@@ -187,7 +187,7 @@ func (d *Desk) count(kind int16, err error) {
 
 func isUndoRefusal(err error) bool {
 	for _, e := range []error{ErrVoidTooLate, ErrReversalTooLate, ErrPurchaseUndone, ErrRefundExceeds,
-		ErrRefundByLineRefused, ErrRefundByAmountRefused, ErrRefundLineUnknown, ErrRefundInvalid, ErrRefundTailOver} {
+		ErrRefundByLineRefused, ErrRefundByAmountRefused, ErrRefundLineUnknown, ErrRefundInvalid, ErrRefundTailOver, ErrRefundNotAllowed} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -214,6 +214,9 @@ func (d *Desk) undoTx(ctx context.Context, tx pgx.Tx, w *undoWork) (UndoAnswer, 
 	}
 	if a, known, err := earlierUndo(ctx, tx, t, w.key, w.hash); known || err != nil {
 		return a, err
+	}
+	if err := mayTakeBack(ctx, tx, t, w.kind); err != nil {
+		return UndoAnswer{}, err
 	}
 	return s.apply(ctx, tx, w)
 }

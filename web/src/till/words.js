@@ -4,7 +4,7 @@ import { STATES, at, yuan } from "./format.js";
 
 /** PLAIN codes come with a fix that a cashier can do; what others say is for whoever
  * programs a till. */
-const PLAIN = /^(parts_over|card_|member_|contract_|terminal_|no_contract|outlet_closed|merchant_exited|typed_not_allowed|refund_tail_over|offline|busy|storage|not_recorded|reversed)/;
+const PLAIN = /^(parts_over|card_|member_|contract_|terminal_|no_contract|outlet_closed|merchant_exited|typed_not_allowed|refund_tail_over|refund_not_allowed|offline|busy|storage|not_recorded|reversed)/;
 
 const AGAIN = "请会员再出示一次会员码，重新扫。";
 const FIXES = {
