@@ -32,6 +32,7 @@ var locateSQL = map[string]string{
 	"union":       `SELECT path FROM unions WHERE id = $1`,
 	"card":        `SELECT u.path FROM cards c JOIN members m ON m.id = c.member_id JOIN unions u ON u.id = m.union_id WHERE c.serial = $1`,
 	"budget":      `SELECT u.path FROM budgets b JOIN unions u ON u.id = b.office_id WHERE b.id = $1`, // a voucher series too
+	"series":      `SELECT u.path FROM budgets b JOIN unions u ON u.id = b.office_id WHERE b.id = $1 AND b.kind = 'series'`,
 	"batch":       `SELECT u.path FROM batches b JOIN unions u ON u.id = b.union_id WHERE b.id = $1`,
 	"staff":       `SELECT u.path FROM staff s JOIN unions u ON u.id = s.union_id WHERE s.id = $1`,
 	// A public draft that was not sent is not the office's yet.
