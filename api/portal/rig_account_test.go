@@ -67,7 +67,7 @@ func (r *rig) newUsers() *account.Store {
 // portal adds it here.
 func (r *rig) portalOptions(pages *page.Renderer, files *file.Store) portal.Options {
 	proposals := signing.New(r.pool, signing.Options{Clock: r.now, Kinds: signing.Kinds(r.now)})
-	return portal.Options{Pages: pages, Applications: r.store, Files: files, Accounts: r.users, Clock: r.now,
+	return portal.Options{Pages: pages, Applications: r.store, Files: files, Accounts: r.users, Recon: r.till(), Clock: r.now,
 		Merchants: merchant.NewStore(r.pool, r.now), Contracts: signing.NewContracts(r.pool, r.now, proposals, files),
 		Fleet: fleet.NewStore(r.pool, r.now)}
 }
