@@ -21,6 +21,7 @@ import (
 	"unioncard/merchant/intake"
 	"unioncard/merchant/signing"
 	"unioncard/merchant/territory"
+	"unioncard/settlement"
 	"unioncard/settlement/budget"
 	"unioncard/settlement/budget/voucher"
 	"unioncard/settlement/paper"
@@ -176,6 +177,16 @@ func peopleRows() []row {
 			"这条转接已经同意、退回或撤回，不能再办。", "请刷新页面查看结果；还要转接的，重新申请。", 0}},
 		{is(member.ErrNoData), problem{http.StatusConflict, "member_no_data", "没有个人信息",
 			"这位会员的个人信息已经删除，或还没有录入。", "要继续办理，请先核对身份，补录身份证号和姓名；已删除的，重新登记入会。", 0}},
+		{is(settlement.ErrChanged), problem{http.StatusConflict, "settlement_changed", "刚被别人办理过",
+			"您打开以后，有人办理过这张结算单或这个付款批次，没有再办。", "请刷新页面，核对现在的情况后再办。", 0}},
+		{is(settlement.ErrNothingToPay), problem{http.StatusConflict, "nothing_to_pay", "没有要付的款",
+			"所选日期内没有已确认、还没付款的结算单，或者刚被放进别的付款批次。", "请换一段日期，或先请商家确认结算单、补齐收款账号。", 0}},
+		{is(settlement.ErrNotSent), problem{http.StatusConflict, "payment_not_approved", "付款还没有批准",
+			"付款批准以后才有银行文件，才能登记银行结果。", "请先提请审批，由另一位同事批准。", 0}},
+		{is(settlement.ErrDayNotOver), problem{http.StatusConflict, "day_not_over", "这一天还没有过完",
+			"营业日过完才能结束。", "请等到第二天。", 0}},
+		{is(settlement.ErrClosing), problem{http.StatusConflict, "day_closing", "正在结束营业日",
+			"另一个节点正在结束营业日，没有重复办理。", "请稍等几分钟再看。", time.Minute}},
 		{is(staff.ErrNotFound), problem{http.StatusNotFound, "account_not_found", "没有这个账号",
 			"您要找的账号不存在，或不在您的管辖范围内。", "请从账号列表重新进入。", 0}},
 		{is(staff.ErrWrong, staff.ErrUnfinished, staff.ErrOneTimeOver), problem{http.StatusUnprocessableEntity, "sign_in_refused", "没有登录成功",

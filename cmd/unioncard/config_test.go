@@ -23,6 +23,7 @@ func defaults() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:9090",
 		FeedMaxAge: 30 * time.Second, ShutdownTimeout: 20 * time.Second, Lanes: 2,
+		CloseAfter: 5 * time.Minute, ConfirmDays: 5,
 		PrintedDailyCapFen: 50000, TypedDailyCapFen: 20000, Prefix: "41",
 		HashMemory: 19456, HashPasses: 2, Staff: staffDefaults(),
 		Phone: phoneConfig{AddressHour: 600, Minute: 6000, Streams: 5000}, CipherSuite: "aes",
@@ -79,7 +80,7 @@ func TestParseConfig(t *testing.T) {
 			})},
 		{"migrate", modeMigrate, nil, []string{"DATABASE_URL=" + testDatabase}, Config{DatabaseURL: testDatabase}},
 		{"tool", modeTool, []string{"4100000000000001", "--data", "/d", "--", "--odd"}, nil,
-			Config{Data: "/d", Prefix: "41", CipherSuite: "aes", Args: []string{"4100000000000001", "--odd"}}},
+			Config{ConfirmDays: 5, Data: "/d", Prefix: "41", CipherSuite: "aes", Args: []string{"4100000000000001", "--odd"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

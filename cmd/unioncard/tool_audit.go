@@ -13,6 +13,8 @@ import (
 const auditUsage = `
   audit verify [--head SEQ:HASH]                prove the chain over the event log; prints its head
                                                 keep the head outside, and give it to a later verify
+  audit money [--since 2026-11-01]              recompute ledger, budgets, limits, vouchers, statements and payments
+                                                from the purchases; since a day: its transfers and statements one by one
 `
 
 // settleTime is how long an event may wait for its link before it counts as left
@@ -24,11 +26,14 @@ var errAudit = errors.New("the event log is not what was written")
 
 // runAudit proves the chain over the event log.
 func runAudit(ctx context.Context, p *program, args []string) error {
-	t, err := openTool(ctx, p, args, map[string]string{"head": ""}, false)
+	t, err := openTool(ctx, p, args, map[string]string{"head": "", "since": ""}, false)
 	if err != nil {
 		return err
 	}
 	defer t.pool.Close()
+	if len(t.args) == 1 && t.args[0] == "money" {
+		return auditMoney(ctx, t)
+	}
 	if len(t.args) != 1 || t.args[0] != "verify" {
 		return wantOneOf(auditUsage)
 	}
