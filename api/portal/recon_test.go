@@ -71,7 +71,7 @@ func (r *rig) sendTill(session, text string, more ...string) answer {
 	return r.get(session, a.location)
 }
 
-func (r *rig) wants(a answer, status int, words ...string) {
+func (r *rig) wantsPage(a answer, status int, words ...string) {
 	r.t.Helper()
 	if a.status != status {
 		r.t.Errorf("status %d, want %d: %s", a.status, status, a.body)
@@ -91,23 +91,23 @@ func TestReconcileByBothSides(t *testing.T) {
 	r := newRig(t)
 	shop, outlets := r.shop("老王面馆", 1)
 	owner := r.user(shop, account.Owner)
-	r.wants(r.get(owner, "/portal/recon"), http.StatusOK, "还没有对过账", "上传收银文件")
+	r.wantsPage(r.get(owner, "/portal/recon"), http.StatusOK, "还没有对过账", "上传收银文件")
 	for _, ref := range []string{"A1", "A2", "A3"} {
 		r.bought(shop, outlets[0], ref)
 	}
 	a := r.sendTill(owner, "甲,乙,丙\nA1,100,10\nA2,120,10\nB1,50,5\n", "rows", "3", "total", "270.00")
-	r.wants(a, http.StatusOK, "请指明文件里的各列", "<td>A1</td>")
+	r.wantsPage(a, http.StatusOK, "请指明文件里的各列", "<td>A1</td>")
 	page := "/portal/recon/1"
 	file := regexp.MustCompile(`name="file" value="(\d+)"`).FindStringSubmatch(a.body)[1]
-	r.wants(r.post(owner, page+"/columns", url.Values{"file": {file}, "ref": {"甲"}}), http.StatusUnprocessableEntity, "消费金额或实付金额")
+	r.wantsPage(r.post(owner, page+"/columns", url.Values{"file": {file}, "ref": {"甲"}}), http.StatusUnprocessableEntity, "消费金额或实付金额")
 	if a = r.post(owner, page+"/columns", url.Values{"file": {file}, "ref": {"甲"}, "amount": {"乙"}, "discount": {"丙"}}); a.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	r.wants(r.get(owner, page), http.StatusOK, "正在核对")
+	r.wantsPage(r.get(owner, page), http.StatusOK, "正在核对")
 	if _, err := r.till().Work(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.wants(r.get(owner, page), http.StatusOK, "3 笔里对上 1 笔，还有 3 条差异待处理", "商家有，系统没有（短款）", "系统有，商家没有（长款）", "两边金额不同", "收银.csv")
+	r.wantsPage(r.get(owner, page), http.StatusOK, "3 笔里对上 1 笔，还有 3 条差异待处理", "商家有，系统没有（短款）", "系统有，商家没有（长款）", "两边金额不同", "收银.csv")
 
 	ids := map[string]int64{}
 	rows, err := r.pool.Query(t.Context(), `SELECT kind, id FROM recon_differences`)
@@ -120,42 +120,42 @@ func TestReconcileByBothSides(t *testing.T) {
 	}
 	r.must(rows.Err())
 	theirs, ours, amount := fmt.Sprintf("/portal/differences/%d", ids["theirs"]), fmt.Sprintf("/portal/differences/%d", ids["ours"]), fmt.Sprintf("/portal/differences/%d", ids["amount"])
-	r.wants(r.get(owner, ours), http.StatusOK, "系统里有这笔优惠消费，文件里没有", "A3")
-	r.wants(r.post(owner, theirs+"/explain", url.Values{"note": {" "}}), http.StatusUnprocessableEntity, "请写明情况")
+	r.wantsPage(r.get(owner, ours), http.StatusOK, "系统里有这笔优惠消费，文件里没有", "A3")
+	r.wantsPage(r.post(owner, theirs+"/explain", url.Values{"note": {" "}}), http.StatusUnprocessableEntity, "请写明情况")
 	if a = r.post(owner, theirs+"/explain", url.Values{"note": {"断网手工打折"}}); a.status != http.StatusSeeOther {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	if a = r.post(owner, ours+"/agree", url.Values{"version": {"1"}, "reason": {"收银系统漏记"}}); a.status != http.StatusSeeOther {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	r.wants(r.get(owner, ours), http.StatusOK, "以系统为准", "收银系统漏记", "本商家")
-	r.wants(r.post(owner, amount+"/undone", url.Values{"version": {"1"}, "undone_reason": {"退了"}}), http.StatusUnprocessableEntity, "还没有作废")
+	r.wantsPage(r.get(owner, ours), http.StatusOK, "以系统为准", "收银系统漏记", "本商家")
+	r.wantsPage(r.post(owner, amount+"/undone", url.Values{"version": {"1"}, "undone_reason": {"退了"}}), http.StatusUnprocessableEntity, "还没有作废")
 
 	// The office: out of reach for others, found, proposed and approved.
 	console := strings.Replace(theirs, "/portal", "/console", 1)
 	finance, approver := r.staffOf(410105, staff.Finance), r.staffOf(410105, staff.Approver)
-	r.wants(r.get(r.signIn(410103, staff.Finance), console), http.StatusNotFound)
-	r.wants(r.get(r.signIn(410105, staff.Negotiator), console), http.StatusForbidden)
-	r.wants(r.get(finance, "/console/differences?state=open"), http.StatusOK, "老王面馆", "断网手工打折")
-	r.wants(r.get(finance, "/console/differences?format=csv"), http.StatusOK, "断网手工打折")
-	r.wants(r.get(finance, console), http.StatusOK, "断网手工打折", "认可线下销售", "这笔的优惠是 5.00 元")
-	r.wants(r.post(finance, console+"/accept", url.Values{"version": {"2"}, "accept_fen": {"6"}, "accept_reason": {"看过小票"}}), http.StatusUnprocessableEntity, "不能超过这笔的优惠", "看过小票")
-	r.wants(r.post(finance, console+"/accept", url.Values{"version": {"1"}, "accept_fen": {"5"}, "accept_reason": {"看过小票"}}), http.StatusUnprocessableEntity, "刚被处理过")
+	r.wantsPage(r.get(r.signIn(410103, staff.Finance), console), http.StatusNotFound)
+	r.wantsPage(r.get(r.signIn(410105, staff.Negotiator), console), http.StatusForbidden)
+	r.wantsPage(r.get(finance, "/console/differences?state=open"), http.StatusOK, "老王面馆", "断网手工打折")
+	r.wantsPage(r.get(finance, "/console/differences?format=csv"), http.StatusOK, "断网手工打折")
+	r.wantsPage(r.get(finance, console), http.StatusOK, "断网手工打折", "认可线下销售", "这笔的优惠是 5.00 元")
+	r.wantsPage(r.post(finance, console+"/accept", url.Values{"version": {"2"}, "accept_fen": {"6"}, "accept_reason": {"看过小票"}}), http.StatusUnprocessableEntity, "不能超过这笔的优惠", "看过小票")
+	r.wantsPage(r.post(finance, console+"/accept", url.Values{"version": {"1"}, "accept_fen": {"5"}, "accept_reason": {"看过小票"}}), http.StatusUnprocessableEntity, "刚被处理过")
 	if a = r.post(finance, console+"/accept", url.Values{"version": {"2"}, "accept_fen": {"5"}, "accept_reason": {"看过小票"}}); a.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	r.wants(r.get(finance, console), http.StatusOK, "已经提请处理办法")
-	r.wants(r.get(approver, "/console/proposals/1"), http.StatusOK, "老王面馆的对账差异", "工会补给商家 5.00 元")
+	r.wantsPage(r.get(finance, console), http.StatusOK, "已经提请处理办法")
+	r.wantsPage(r.get(approver, "/console/proposals/1"), http.StatusOK, "老王面馆的对账差异", "工会补给商家 5.00 元")
 	if a = r.post(approver, "/console/proposals/1/decide", url.Values{"decision": {"approve"}, "reason": {"同意"}}); a.status != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	r.wants(r.get(owner, theirs), http.StatusOK, "已认可（线下销售）", "工会补给商家 5.00 元")
+	r.wantsPage(r.get(owner, theirs), http.StatusOK, "已认可（线下销售）", "工会补给商家 5.00 元")
 	if a = r.post(finance, strings.Replace(amount, "/portal", "/console", 1)+"/reject", url.Values{"version": {"1"}, "reject_reason": {"小票是 100 元"}}); a.status != http.StatusSeeOther {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	r.wants(r.get(owner, page), http.StatusOK, "对平了：3 条差异都已处理")
-	r.wants(r.post(owner, page+"/drop", nil), http.StatusSeeOther)
-	r.wants(r.get(owner, "/portal/recon"), http.StatusOK, "对平了", reconciled.String())
+	r.wantsPage(r.get(owner, page), http.StatusOK, "对平了：3 条差异都已处理")
+	r.wantsPage(r.post(owner, page+"/drop", nil), http.StatusSeeOther)
+	r.wantsPage(r.get(owner, "/portal/recon"), http.StatusOK, "对平了", reconciled.String())
 }
 
 // staffOf is signIn with an account that the database has, as proposals need.
@@ -179,7 +179,7 @@ func TestTillFilesOfOthers(t *testing.T) {
 	owner, finance := r.user(shop, account.Owner), r.user(shop, account.Finance)
 	stranger, manager := r.user(other, account.Owner), r.user(shop, account.Manager, outlets...)
 	r.bought(shop, outlets[0], "A1")
-	r.wants(r.sendTill(finance, "单号,金额\nA1,100\nB1,5\n合计,105\n"), http.StatusOK, "还有 1 条差异待处理")
+	r.wantsPage(r.sendTill(finance, "单号,金额\nA1,100\nB1,5\n合计,105\n"), http.StatusOK, "还有 1 条差异待处理")
 	for _, path := range []string{"/portal/recon/1", "/portal/differences/1"} {
 		for session, want := range map[string]int{owner: 200, finance: 200, stranger: 404, manager: 403} {
 			if a := r.get(session, path); a.status != want {
@@ -207,11 +207,11 @@ func TestTillFileRefused(t *testing.T) {
 	r := newRig(t)
 	shop, _ := r.shop("甲店", 1)
 	owner := r.user(shop, account.Owner)
-	r.wants(r.sendTill(owner, "单号,金额\nA1,100\n", "rows", "12", "total", "abc"), http.StatusUnprocessableEntity, "请填写金额合计", `value="12"`, `value="abc"`)
-	r.wants(r.upload(owner, "/portal/recon", "file", "x.csv", []byte("x"), "first_day", "昨天"), http.StatusUnprocessableEntity, "请填写起始日期", "请填写截止日期")
+	r.wantsPage(r.sendTill(owner, "单号,金额\nA1,100\n", "rows", "12", "total", "abc"), http.StatusUnprocessableEntity, "请填写金额合计", `value="12"`, `value="abc"`)
+	r.wantsPage(r.upload(owner, "/portal/recon", "file", "x.csv", []byte("x"), "first_day", "昨天"), http.StatusUnprocessableEntity, "请填写起始日期", "请填写截止日期")
 	tomorrow := (ledger.DayOf(time.Now()) + 1).String()
-	r.wants(r.upload(owner, "/portal/recon", "file", "x.csv", []byte("x"), "first_day", tomorrow, "last_day", tomorrow), http.StatusUnprocessableEntity, "还没有过完")
-	r.wants(r.upload(owner, "/portal/recon", "file", "", nil, "first_day", "2026-01-01", "last_day", "2026-01-01"), http.StatusUnprocessableEntity, "请选择收银系统导出的交易明细")
-	r.wants(r.sendTill(owner, "单号,金额\nA1,100\n", "rows", "2", "total", "100"), http.StatusOK, "没有收下", "您填的是 2 笔")
-	r.wants(r.sendTill(owner, "单号,金额\nA1,=1\n", "rows", "1", "total", "1"), http.StatusOK, "是公式", "各版文件")
+	r.wantsPage(r.upload(owner, "/portal/recon", "file", "x.csv", []byte("x"), "first_day", tomorrow, "last_day", tomorrow), http.StatusUnprocessableEntity, "还没有过完")
+	r.wantsPage(r.upload(owner, "/portal/recon", "file", "", nil, "first_day", "2026-01-01", "last_day", "2026-01-01"), http.StatusUnprocessableEntity, "请选择收银系统导出的交易明细")
+	r.wantsPage(r.sendTill(owner, "单号,金额\nA1,100\n", "rows", "2", "total", "100"), http.StatusOK, "没有收下", "您填的是 2 笔")
+	r.wantsPage(r.sendTill(owner, "单号,金额\nA1,=1\n", "rows", "1", "total", "1"), http.StatusOK, "是公式", "各版文件")
 }
