@@ -18,9 +18,13 @@ import (
 	"unioncard/card/phone/sms"
 	"unioncard/merchant"
 	"unioncard/merchant/account"
+	"unioncard/merchant/application"
 	"unioncard/merchant/file"
 	"unioncard/merchant/fleet"
 	"unioncard/merchant/signing"
+	"unioncard/settlement"
+	"unioncard/settlement/report"
+	"unioncard/settlement/webhook"
 )
 
 // inPortal marks a session of rig.get and the like as one of the merchants' portal.
@@ -68,6 +72,9 @@ func (r *rig) newUsers() *account.Store {
 func (r *rig) portalOptions(pages *page.Renderer, files *file.Store) portal.Options {
 	proposals := signing.New(r.pool, signing.Options{Clock: r.now, Kinds: signing.Kinds(r.now)})
 	return portal.Options{Pages: pages, Applications: r.store, Files: files, Accounts: r.users, Recon: r.till(), Clock: r.now,
+		Sales: report.NewStore(r.pool, r.now), Statements: settlement.NewStore(r.pool, settlement.Options{Clock: r.now}),
+		Webhooks: webhook.NewStore(r.pool, webhook.Options{Clock: r.now, Vault: application.NewVault(
+			func() []application.VaultKey { return []application.VaultKey{{ID: 1, Secret: make([]byte, 32)}} })}),
 		Merchants: merchant.NewStore(r.pool, r.now), Contracts: signing.NewContracts(r.pool, r.now, proposals, files),
 		Fleet: fleet.NewStore(r.pool, r.now)}
 }
