@@ -33,6 +33,7 @@ import (
 	"unioncard/merchant/account"
 	"unioncard/merchant/application"
 	"unioncard/merchant/file"
+	"unioncard/merchant/fleet"
 	"unioncard/migrations/pgtest"
 	"unioncard/web"
 )
@@ -72,7 +73,8 @@ func newRig(t *testing.T) *rig {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.handler = api.NewRouter(api.Deps{Clock: time.Now, Logger: log, Registerer: prometheus.NewRegistry(), People: &api.People{
 		Console: console.New(console.Options{Pages: pages, DB: r.pool, Merchants: merchant.NewStore(r.pool, time.Now),
-			Applications: r.store, Files: files, Recon: r.till(), Signing: r.moneySigning(), Clock: time.Now, Logger: log}),
+			Applications: r.store, Files: files, Accounts: r.users, Fleet: fleet.NewStore(r.pool, time.Now), Recon: r.till(),
+			Signing: r.moneySigning(), Clock: time.Now, Logger: log}),
 		Portal: portal.New(r.portalOptions(pages, files)),
 		Pages:  pages, Assets: assets,
 		Session: func(_ context.Context, token string) (*staff.Account, error) {
