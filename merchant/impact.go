@@ -52,6 +52,9 @@ func (s *Store) FloorImpact(ctx context.Context, n NewFloor, progress func(done,
 	if err != nil {
 		return nil, err
 	}
+	if err := checkUnfunded(p.doc); err != nil {
+		return nil, err
+	}
 	effective := latest(n.Effective.Truncate(time.Microsecond), s.now())
 	bound := version{Bound: Bound{Trade: n.Trade, Brand: n.Brand}, Doc: p.doc, from: effective, until: far}
 	out := &Impact{}

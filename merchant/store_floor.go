@@ -51,6 +51,9 @@ func (s *Store) PublishFloor(ctx context.Context, by By, n NewFloor) (PublishedF
 	if err != nil {
 		return PublishedFloor{}, err
 	}
+	if err := checkUnfunded(p.doc); err != nil {
+		return PublishedFloor{}, err
+	}
 	var out PublishedFloor
 	err = s.change(ctx, func(tx pgx.Tx) error {
 		if err := holdTerritories(ctx, tx, p.doc); err != nil {

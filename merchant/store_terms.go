@@ -172,6 +172,9 @@ func publishable(ctx context.Context, tx pgx.Tx, c *Contract, p *parsed) ([]vers
 	if err := checkCategories(ctx, tx, p.doc); err != nil {
 		return nil, err
 	}
+	if err := checkBudgets(ctx, tx, c, p.doc); err != nil {
+		return nil, err
+	}
 	return readVersions(ctx, tx, c.ID)
 }
 
