@@ -38,9 +38,7 @@ type CloserOptions struct {
 
 const (
 	defaultAfter = 5 * time.Minute
-	// defaultDuty leaves the tills three quarters of a processor that the closer would
-	// fill: see README for what it costs and what the purchases keep.
-	defaultDuty  = 0.35
+	defaultDuty  = 0.5
 	defaultEvery = 30 * time.Second
 	closeChunk   = 500
 )
