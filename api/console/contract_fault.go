@@ -42,6 +42,8 @@ func refusalSentence(err error) string {
 		return fmt.Sprintf("同一门店在这段时间已有协议（编号 %d）：请改有效期，或先终止那一份。", overlap.ContractID)
 	case errors.As(err, &move) && strings.HasPrefix(move.Object, "outlet:"):
 		return "门店现在是“" + page.StateName("outlet_"+move.From) + "”，不能这样办理，可能别人刚刚改过。请刷新页面后再看。"
+	case errors.As(err, &move) && ofMoney(move.Object):
+		return moneySentence(err)
 	case errors.As(err, &move):
 		return "协议现在是“" + stageWord(move.From) + "”，不能这样办理。请刷新页面后再看。"
 	case errors.As(err, &scan):

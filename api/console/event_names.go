@@ -73,7 +73,7 @@ func actionNames() map[string]string {
 		"series.freeze": "冻结消费券", "series.unfreeze": "解冻消费券", "series.close": "结束消费券", "series.return": "退回消费券余额", "series.alert": "消费券快用完提醒",
 		"voucher.grant": "发放消费券", "voucher.revoke": "收回消费券", "voucher.expire": "消费券过期",
 		"statement.confirm": "确认结算单", "statement.dispute": "对结算单申诉", "statement.resolve": "答复申诉", "statement.adjust": "调整结算", "settlement.adjust": "调整结算",
-		"payment.make": "付款制单", "payment.send": "批准付款", "payment.drop": "作废付款", "payment.file": "下载银行文件", "payment.answer": "登记银行结果",
+		"day.close": "关账", "payment.make": "付款制单", "payment.send": "批准付款", "payment.drop": "作废付款", "payment.file": "下载银行文件", "payment.answer": "登记银行结果",
 		"phone.enrol": "手机启用会员码", "phone.end": "手机停用会员码",
 		"portal.sign_in": "登录商家后台", "portal.enrol_second_factor": "设置两步验证", "portal.reset_second_factor": "重置两步验证",
 		"portal.add_user": "添加商家后台人员", "portal.edit_user": "修改商家后台人员", "portal.disable_user": "停用商家后台人员",

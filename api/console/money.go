@@ -209,6 +209,12 @@ func moneyState(object, state string) string {
 	return kind + "_" + state
 }
 
+// ofMoney reports whether an object is one that finance works on.
+func ofMoney(object string) bool {
+	kind, _, _ := strings.Cut(object, ":")
+	return slices.Contains([]string{"budget", "series", "statement", "payment"}, kind)
+}
+
 // payingPeriod is the days on which a budget pays, in words.
 func payingPeriod(first, last ledger.Day) string { return first.String() + " 至 " + last.String() }
 
@@ -224,19 +230,8 @@ func tradeWords(trades []merchant.Trade) string {
 	return strings.Join(words, "、")
 }
 
-// yuanWords is an amount for a sentence: 2000000 fen is "20,000.00 元".
-func yuanWords(fen int64) string {
-	s := page.Yuan(fen)
-	whole, part, _ := strings.Cut(s, ".")
-	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	for at := len(whole) - 3; at > 0; at -= 3 {
-		whole = whole[:at] + "," + whole[at:]
-	}
-	return sign + whole + "." + part + " 元"
-}
+// yuanWords is an amount for a sentence: "20,000.00 元".
+func yuanWords(fen int64) string { return page.Money(fen) + " 元" }
 
 // propose makes a proposal about money and says so.
 func (h *Handlers) propose(x *exchange.Exchange, kind, object string, office int64, payload any, reason, said string) error {

@@ -185,6 +185,9 @@ func (h *Handlers) floorProposal(x *exchange.Exchange, p *proposalPage) error {
 
 // otherProposal is a proposal of another part's kind: suspension, exit.
 func (h *Handlers) otherProposal(x *exchange.Exchange, p *proposalPage) error {
+	if money, err := h.moneyProposal(x, p); money || err != nil {
+		return err
+	}
 	if id, ok := signing.ObjectID(p.Proposal.Object, "contract"); ok {
 		if err := h.aboutContract(x, p, id); err != nil {
 			return err

@@ -60,6 +60,9 @@ func offerValues(o terms.Offer) url.Values {
 		set("stack", strconv.Itoa(o.Stack))
 	}
 	set("funding", decimalText(o.FundingBP, 2))
+	if o.Budget != 0 {
+		set("budget", strconv.FormatInt(o.Budget, 10))
+	}
 	return v
 }
 
@@ -141,6 +144,7 @@ func readOffer(f url.Values, id string, place int) (terms.Offer, error) {
 		}
 		o.FundingBP = min(n, 10000)
 	}
+	o.Budget = r.budget(o.FundingBP)
 	if o.Title == "" && r.faults == nil {
 		o.Title = shortTitle(terms.Names{}.BenefitWords(o))
 	}

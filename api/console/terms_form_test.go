@@ -128,6 +128,9 @@ func anyOffer() *rapid.Generator[terms.Offer] {
 			Stack:     rapid.IntRange(0, 1000).Draw(t, "stack"),
 			Caps:      terms.Caps{PurchaseFen: rapid.Int64Range(0, terms.MaxBasketFen).Draw(t, "cap")},
 		}
+		if o.FundingBP < 10000 {
+			o.Budget = rapid.SampledFrom([]int64{0, 12}).Draw(t, "budget")
+		}
 		if o.Benefit.Kind != terms.KindUnitPrice {
 			skus := rapid.SliceOfNDistinct(rapid.StringMatching(`[A-Z0-9,、;#&-]{1,20}`), 0, 3, rapid.ID[string])
 			o.Scope = terms.Scope{Categories: codes.Draw(t, "in"), ExceptCategories: codes.Draw(t, "out"),
@@ -220,6 +223,9 @@ func TestOfferFormFaults(t *testing.T) {
 		{"kind=percent&rate=9&weekday=9", "weekday", "周一"},
 		{"kind=percent&rate=9&uses_day=-1", "uses_day", "整数"},
 		{"kind=percent&rate=9&funding=101", "funding", "0 到 100"},
+		{"kind=percent&rate=9&funding=100&budget=12", "funding", "少于 100"},
+		{"kind=percent&rate=9&funding=50&budget=-3", "budget", "没有这个补贴预算"},
+		{"kind=percent&rate=9&funding=50&budget=99999999999999999999", "budget", "没有这个补贴预算"},
 		{"kind=percent&rate=9&stacks=1&stack=0", "stack", "1 到 1000"},
 		{"kind=percent&rate=9&place=1", "place", "列表"},
 		{"kind=percent&rate=9&cap=-3", "cap", "留空"},

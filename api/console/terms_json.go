@@ -68,6 +68,13 @@ func (e *TermsEditor) SaveJSON(x *exchange.Exchange) error {
 		x.Status = http.StatusUnprocessableEntity
 		return e.jsonPage(x, s, refusedJSON(s, text, err), formVersion(f.Values))
 	}
+	for _, o := range doc.Offers {
+		if err := s.mayName(o.Budget); err != nil {
+			x.Status = http.StatusUnprocessableEntity
+			p := &termsJSONPage{Text: text, Form: &page.Form{Summary: "“" + o.Title + "”：" + unknownBudget}}
+			return e.jsonPage(x, s, p, formVersion(f.Values))
+		}
+	}
 	saved, err := e.h.drafts().Save(x.Ctx, s.by(x, "粘贴优惠条件原文"), s.object, doc, formVersion(f.Values))
 	conflict, ok, lookErr := e.conflict(x, s, err)
 	switch {

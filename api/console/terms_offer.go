@@ -176,6 +176,9 @@ func (s *termsSubject) withOffer(f url.Values) (*terms.Terms, terms.Offer, error
 		id = freeID(doc)
 	}
 	o, err := readOffer(f, id, freePlace(doc))
+	if err == nil {
+		err = s.mayFund(&o)
+	}
 	if err != nil {
 		return nil, o, err
 	}
@@ -233,6 +236,11 @@ func (e *TermsEditor) offerPage(x *exchange.Exchange, s *termsSubject, form *pag
 	}
 	p.Hours = rowsOf(v, "hour_from", "hour_to", 1)
 	return e.h.Pages.Page(x, "console/terms_offer", p)
+}
+
+// Budgets is the budgets that may pay the union's share, "" for none.
+func (p *offerPage) Budgets() []page.Choice {
+	return append([]page.Choice{{Value: "", Label: "不用工会的钱"}}, p.S.budgets...)
 }
 
 // Part is the page's verdict.

@@ -50,6 +50,8 @@ type termsSubject struct {
 	// Published are the versions so far, the newest first.
 	Published []merchant.PublishedTerms
 	now       time.Time
+	// budgets are those that an offer may name; nil for a floor, which names none.
+	budgets []page.Choice
 	// goodsNamed is the SKUs that the Terms or a bound name; others are made up.
 	goodsNamed map[string]bool
 }
@@ -147,7 +149,11 @@ func (h *Handlers) contractSubject(x *exchange.Exchange) (*termsSubject, error) 
 	if s.Published, err = h.Merchants.ContractVersions(x.Ctx, id); err != nil {
 		return nil, err
 	}
-	return s, h.fillSubject(x.Ctx, s)
+	if err := h.fillSubject(x.Ctx, s); err != nil {
+		return nil, err
+	}
+	s.budgets, err = h.budgetChoices(x.Ctx, s)
+	return s, err
 }
 
 // floorSubject is a floor by its trade or brand. Floors and their drafts are the

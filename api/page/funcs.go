@@ -20,6 +20,7 @@ func (r *Renderer) funcs() template.FuncMap {
 	return template.FuncMap{
 		"asset":    r.assets.URL,
 		"yuan":     Yuan,
+		"money":    Money,
 		"day":      Day,
 		"lastday":  LastDay,
 		"clock":    Moment,
@@ -57,6 +58,19 @@ func Yuan(fen int64) string {
 		sign, fen = "-", -fen
 	}
 	return fmt.Sprintf("%s%d.%02d", sign, fen/100, fen%100)
+}
+
+// Money writes fen as yuan with its thousands parted: 123456700 is "1,234,567.00".
+func Money(fen int64) string {
+	s := Yuan(fen)
+	digits := strings.TrimPrefix(s, "-")
+	for at := strings.IndexByte(digits, '.') - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	if s[0] == '-' {
+		return "-" + digits
+	}
+	return digits
 }
 
 // Day writes a moment's day in Beijing, "" for none.
