@@ -105,9 +105,24 @@ func differenceWords(d *recon.Difference) (short, about string) {
 	case recon.Undone:
 		return "退款不一致", "一边已经作废或退款，另一边没有，或者退的金额不同。上面是扣除退款以后还剩的金额。"
 	case recon.Unequal:
-		return "金额不同", "同一笔交易，两边的金额不同。常见的原因：收银员改了价，或者输错了金额。"
+		return unequalWords(d), "同一笔交易，两边的金额不同。常见的原因：收银员改了价，或者输错了金额。"
 	case recon.Booked:
 		return "已入账，文件里没有了", "这条差异已经入账 " + Yuan(d.BookedFen) + " 元，但商家新传的文件里没有它了。请核对：确实不该入账的，由财务扣回；应当入账的，写明理由，保持不变。"
 	}
 	return string(d.Why), ""
+}
+
+// unequalWords says how far apart the two sides are.
+func unequalWords(d *recon.Difference) string {
+	apart := d.Their.Fen - d.Our.Fen
+	if d.Their.Has&recon.HasFen == 0 {
+		apart = d.Their.Paid - d.Our.Paid
+	}
+	switch {
+	case apart > 0:
+		return "商家多记 " + Yuan(apart) + " 元"
+	case apart < 0:
+		return "商家少记 " + Yuan(-apart) + " 元"
+	}
+	return "优惠金额不同"
 }

@@ -46,6 +46,7 @@ func areas() []area {
 		{"资金", "series", "消费券", "ticket", "/console/series", staff.ReadMoney},
 		{"资金", "statements", "结算单", "bill", "/console/statements", staff.ReadMoney},
 		{"资金", "payments", "付款", "bank", "/console/payments", staff.ReadMoney},
+		{"资金", "differences", "对账差异", "check", "/console/differences", staff.ReadMoney},
 		{"资金", "spending", "资金报表", "chart", "/console/spending", staff.ReadMoney},
 		{"管理", "import", "批量导入", "upload", "/console/import", staff.ReadBusiness},
 		{"管理", "staff", "人员账号", "people", "/console/staff", staff.WriteStaff},

@@ -11,6 +11,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/settlement/ledger"
 	"unioncard/settlement/recon"
 )
@@ -164,4 +165,22 @@ func tillUpload(form *page.Form) (u recon.Upload, bad merchant.FieldErrors) {
 	}
 	u.Rows, u.Fen = n, fen
 	return u, bad
+}
+
+// reconTasks: differences to look at, and files that ask which column is which.
+func (h *Handlers) reconTasks(x *exchange.Exchange, p *homePage) error {
+	if h.Recon == nil || !x.Merchant.May(account.Money) {
+		return nil
+	}
+	differences, files, err := h.Recon.Todo(x.Ctx, x.Merchant.MerchantID)
+	if err != nil {
+		return err
+	}
+	if files > 0 {
+		p.Tasks = append(p.Tasks, task{fmt.Sprintf("%d 份收银文件等您指明各列", files), "系统没有全认出来，选好每一项在哪一列就开始核对。", "/portal/recon"})
+	}
+	if differences > 0 {
+		p.Tasks = append(p.Tasks, task{fmt.Sprintf("%d 条对账差异等您处理", differences), "是自己漏记的点“以系统为准”，确有其事的写明情况。", "/portal/recon"})
+	}
+	return nil
 }

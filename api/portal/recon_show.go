@@ -82,7 +82,7 @@ func (h *Handlers) reconShow(x *exchange.Exchange, form *page.Form) error {
 			return err
 		}
 	}
-	p.MayDrop = c.DroppedAt.IsZero()
+	p.MayDrop = c.DroppedAt.IsZero() && !c.Booked
 	return h.Pages.Page(x, "portal/recon_show", p)
 }
 

@@ -236,8 +236,9 @@ func (s *Store) Files(ctx context.Context, caseID int64) ([]File, error) {
 type Case struct {
 	ID, MerchantID int64
 	First, Last    ledger.Day
-	Open, Settled  int // differences
-	Found          int // all of the newest file, and those that were settled
+	Open, Settled  int  // differences
+	Found          int  // all of the newest file, and those that were settled
+	Booked         bool // money is posted for one of them, so it can't be given up
 	SettledAt      time.Time
 	DroppedAt      time.Time
 	CreatedAt      time.Time
@@ -246,9 +247,9 @@ type Case struct {
 }
 
 const caseSelect = `SELECT r.id, r.merchant_id, r.first_day - date '1970-01-01', r.last_day - date '1970-01-01', r.settled_at, r.dropped_at, r.created_at,
-	coalesce(r.file_id, 0), coalesce((SELECT id FROM recon_files WHERE reconciliation_id = r.id ORDER BY version DESC LIMIT 1), 0), d.open, d.settled, d.found
+	coalesce(r.file_id, 0), coalesce((SELECT id FROM recon_files WHERE reconciliation_id = r.id ORDER BY version DESC LIMIT 1), 0), d.open, d.settled, d.found, d.booked
 	FROM reconciliations r, LATERAL (SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE state NOT IN ('open', 'gone')) AS settled,
-		count(*) FILTER (WHERE state <> 'gone') AS found FROM recon_differences WHERE reconciliation_id = r.id) d `
+		count(*) FILTER (WHERE state <> 'gone') AS found, coalesce(bool_or(booked_fen <> 0 OR state = 'accepted'), false) AS booked FROM recon_differences WHERE reconciliation_id = r.id) d `
 
 // Cases lists a merchant's reconciliations, the newest first, from before an id (0: from
 // the newest).
@@ -280,7 +281,7 @@ func (s *Store) cases(ctx context.Context, where string, args ...any) ([]Case, e
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Case, err error) {
 		var settled, dropped *time.Time
 		var p pair
-		err = row.Scan(&c.ID, &c.MerchantID, &c.First, &c.Last, &settled, &dropped, &c.CreatedAt, &p.current, &p.newest, &c.Open, &c.Settled, &c.Found)
+		err = row.Scan(&c.ID, &c.MerchantID, &c.First, &c.Last, &settled, &dropped, &c.CreatedAt, &p.current, &p.newest, &c.Open, &c.Settled, &c.Found, &c.Booked)
 		if settled != nil {
 			c.SettledAt = *settled
 		}
@@ -312,4 +313,17 @@ func (s *Store) cases(ctx context.Context, where string, args ...any) ([]Case, e
 		}
 	}
 	return list, nil
+}
+
+// Todo counts what waits for a merchant: open differences that it has not explained,
+// and files whose columns it is asked for.
+func (s *Store) Todo(ctx context.Context, merchantID int64) (differences, files int, err error) {
+	err = s.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM recon_differences d JOIN reconciliations r ON r.id = d.reconciliation_id
+			WHERE r.merchant_id = $1 AND r.settled_at IS NULL AND r.dropped_at IS NULL AND d.state = 'open' AND d.note = ''),
+		(SELECT count(*) FROM recon_files f JOIN reconciliations r ON r.id = f.reconciliation_id WHERE r.merchant_id = $1 AND f.state = 'asking')`,
+		merchantID).Scan(&differences, &files)
+	if err != nil {
+		return 0, 0, fmt.Errorf("recon.Todo: %w", err)
+	}
+	return differences, files, nil
 }

@@ -136,6 +136,15 @@ func (s *Store) merge(ctx context.Context, tx pgx.Tx, h *held, res *result) erro
 	if _, err := tx.Exec(ctx, `UPDATE recon_files SET state = 'superseded' WHERE id = (SELECT file_id FROM reconciliations WHERE id = $1)`, h.caseID); err != nil {
 		return fmt.Errorf("recon: merge: %w", err)
 	}
+	// Nobody needs to name the columns of an older version any more.
+	for _, sql := range []string{
+		`DELETE FROM recon_chunks WHERE file_id IN (SELECT id FROM recon_files WHERE reconciliation_id = $1 AND state = 'asking' AND id < $2)`,
+		`UPDATE recon_files SET state = 'superseded' WHERE reconciliation_id = $1 AND state = 'asking' AND id < $2`,
+	} {
+		if _, err := tx.Exec(ctx, sql, h.caseID, h.id); err != nil {
+			return fmt.Errorf("recon: merge: %w", err)
+		}
+	}
 	if _, err := tx.Exec(ctx, `UPDATE reconciliations SET file_id = $2 WHERE id = $1`, h.caseID, h.id); err != nil {
 		return fmt.Errorf("recon: merge: %w", err)
 	}

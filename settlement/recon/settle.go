@@ -16,6 +16,7 @@ import (
 	"unioncard/card/union/event"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/merchant/signing"
 	"unioncard/settlement"
 )
@@ -80,6 +81,13 @@ func (d *locked) close(ctx context.Context, tx pgx.Tx, to State, by event.Actor,
 	}
 	if err != nil {
 		return fmt.Errorf("recon: settle difference: %w", err)
+	}
+	if !strings.HasPrefix(string(by), "merchant:") { // its own doing is no news to it
+		err := account.Notify(ctx, tx, d.merchantID, account.Notice{Kind: "difference.settled", For: account.Money,
+			Text: fmt.Sprintf("工会处理了对账差异 %d：%s", d.id, bounded(reason, 100)), URL: fmt.Sprintf("/portal/differences/%d", d.id)})
+		if err != nil {
+			return err
+		}
 	}
 	return settle(ctx, tx, d.caseID, now)
 }

@@ -39,6 +39,9 @@ func TestThreePlantedDifferences(t *testing.T) {
 	}
 	_ = one
 	w.must(w.store.Explain(w.ctx, w.shop, theirs.ID, owner, "当时断网，手工打了折"))
+	if n, files, err := w.store.Todo(w.ctx, w.shop); n != 2 || files != 0 || err != nil {
+		t.Errorf("%d and %d to do, %v", n, files, err)
+	}
 	w.must(w.store.Reject(w.ctx, w.shop, amount.ID, owner, "收银员多按了，以系统为准", amount.Version))
 	if err := w.store.Void(w.ctx, w.shop, ours.ID, owner, "顾客没有要", ours.Version); !errors.Is(err, recon.ErrNotUndone) {
 		t.Errorf("not undone: %v", err)
@@ -58,6 +61,9 @@ func TestThreePlantedDifferences(t *testing.T) {
 	}
 	if n := w.count(`transfers WHERE merchant_id = $1 AND debit = $2 AND credit = $3 AND fen = 500`, w.shop, ledger.Adjustment(w.office), ledger.Merchant(w.shop)); n != 1 {
 		t.Errorf("%d transfers", n)
+	}
+	if n := w.count(`merchant_notices WHERE merchant_id = $1 AND url = '/portal/differences/' || $2::bigint`, w.shop, theirs.ID); n != 1 {
+		t.Errorf("%d notices", n)
 	}
 	if c = w.get(c.ID); c.Open != 0 || c.Settled != 3 || c.SettledAt.IsZero() {
 		t.Errorf("%+v", c)
@@ -308,6 +314,9 @@ func TestColumnsAreAsked(t *testing.T) {
 	}
 	cols := recon.Columns{recon.FieldRef: "甲", recon.FieldFen: "乙"}
 	w.must(w.store.Name(w.ctx, w.shop, c.ID, c.Newest.ID, owner, cols))
+	if n, files, err := w.store.Todo(w.ctx, w.shop); n != 0 || files != 0 || err != nil { // queued by now
+		t.Errorf("%d and %d to do, %v", n, files, err)
+	}
 	if err := w.store.Name(w.ctx, w.shop, c.ID, c.Newest.ID, owner, cols); !errors.Is(err, recon.ErrMovedOn) {
 		t.Errorf("named twice: %v", err)
 	}
