@@ -173,3 +173,45 @@ func (w *world) anyMove(rnd *rand.Rand, node *Committer, till *Client, step int6
 	}
 	return nil
 }
+
+// BenchmarkCommitFunded records purchases of 256 tills whose discount nobody but the
+// merchant pays, 50 budgets pay, or one hot budget pays, which all lanes draw on.
+func BenchmarkCommitFunded(b *testing.B) {
+	const tills = 256
+	for _, tt := range []struct {
+		name    string
+		budgets int
+	}{{"merchant", 0}, {"budgets=50", 50}, {"budgets=1", 1}} {
+		b.Run(tt.name, func(b *testing.B) {
+			p := plan{merchants: tills, cards: 5_000}
+			if tt.budgets > 0 {
+				p.terms = `{"v":1,"offers":[{"id":"nine","title":"九折","benefit":{"kind":"percent","rate_bp":9000},"funding_bp":0,"budget":1}]}`
+				p.money = func(w *world) {
+					for i := range tt.budgets {
+						w.addBudget(testBudget{id: int64(i + 1), fen: 1_000_000_000_00, slices: 16, grant: 30_000_000_00})
+					}
+					w.exec(`UPDATE contract_terms SET terms = jsonb_set(terms, '{offers,0,budget}', to_jsonb(1 + contract_id % $1::integer))`, tt.budgets)
+				}
+			}
+			w := newWorld(b, p)
+			tokens := make([]string, b.N)
+			for i := range tokens {
+				tokens[i] = w.stepQuote(w.till(int64(2*(i%tills)+1)), int64(i%5_000+1), int64(i+1), 10_000)
+			}
+			b.ResetTimer()
+			var work sync.WaitGroup
+			for t := range tills {
+				work.Go(func() {
+					for i := t; i < len(tokens); i += tills {
+						if _, err := w.commit(w.till(int64(2*t+1)), keyf("%d", i), tokens[i]); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			work.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "purchases/s")
+		})
+	}
+}
