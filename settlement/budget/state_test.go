@@ -57,6 +57,10 @@ func TestState(t *testing.T) {
 	check(named, now, 1, "catering", true)
 	check(named, now, 2, "shopping", false)
 	check(named, now, 4, "catering", true)
+	moved := budget.Entry{OfficeID: 2, Merchants: []int64{3}} // another city's office has the merchant by now
+	if moved.PaysAt(unions.Tree(), 4, 3, "catering") {
+		t.Error("a budget pays at a merchant of another city's")
+	}
 	check(later, now, 1, "catering", false)
 	check(later, (w.today + 5).Start(), 1, "catering", true)
 	w.must(w.open(trades))
