@@ -281,3 +281,23 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 		t.Errorf("%d events, want adding, enrolment, sign-in and reset", n)
 	}
 }
+
+// TestCodeOnce: a code of the second factor that was used is not taken again while its
+// step is still within the tolerance.
+func TestCodeOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("13900000001", account.Owner)
+	e := w.bySMS("13900000001")
+	offer, err := w.store.Offered(w.ctx, e.Token)
+	w.must(err)
+	ahead := staff.TOTP(offer.Secret, w.at.Add(30*time.Second)) // of a phone whose clock is fast
+	_, err = w.store.Factor(w.ctx, e.Token, ahead)
+	w.must(err)
+	w.at = w.at.Add(time.Minute)
+	e = w.bySMS("13900000001")
+	_, err = w.store.Factor(w.ctx, e.Token, ahead)
+	w.is("a used code", err, account.ErrFactor)
+	_, err = w.store.Factor(w.ctx, e.Token, staff.TOTP(offer.Secret, w.at))
+	w.must(err)
+}
