@@ -108,6 +108,7 @@ func (b *bureau) furnish(where string, division, county int32, inside bool) *hol
 	add("batch", id, err)
 	h.clerk.want("propose", h.clerk.post(fmt.Sprintf("/console/contracts/%d/suspend", contract), "suspend_reason", name), 303)
 	add("proposal", b.number(`SELECT max(id) FROM proposals`), nil)
+	b.furnishMoney(h, name, shop, outlet)
 	return h
 }
 
