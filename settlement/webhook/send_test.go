@@ -57,18 +57,18 @@ func TestDelivered(t *testing.T) {
 // TestFaults: what is not taken, and what the log says about it.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	stop := make(chan struct{})
-	t.Cleanup(func() { close(stop) })
 	for fault, answer := range map[string]func(http.ResponseWriter, *http.Request){
 		"status": status(http.StatusInternalServerError),
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://127.0.0.1:1/", http.StatusFound)
 		},
-		"timeout": func(_ http.ResponseWriter, r *http.Request) {
-			select {
-			case <-r.Context().Done():
-			case <-stop:
+		"timeout": func(w http.ResponseWriter, _ *http.Request) { // takes the connection and says nothing
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
 			}
+			t.Cleanup(func() { _ = conn.Close() })
 		},
 		"connect": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"": func(w http.ResponseWriter, _ *http.Request) { // 10 GB, if anybody waited for it
