@@ -48,7 +48,9 @@ type task struct {
 }
 
 // Endpoints are locked while their messages are leased, so that two nodes together
-// don't exceed atOnce; a node passes by one that another is looking at.
+// don't exceed atOnce; a node passes by one that another is looking at. The statement
+// may have begun before another node's lease was committed, and got the lock after:
+// the UPDATE therefore looks at next_at again, which it reads from the row as it is.
 const claimSQL = `WITH e AS MATERIALIZED (
 	  SELECT e.id, e.failures FROM webhook_endpoints e
 	  WHERE e.state = 'active' AND (e.held_until IS NULL OR e.held_until <= $1)
@@ -63,7 +65,7 @@ const claimSQL = `WITH e AS MATERIALIZED (
 	      - (SELECT count(*) FROM webhook_messages l WHERE l.endpoint_id = e.id AND l.leased_until > $1))) m
 	  ORDER BY m.next_at, m.id LIMIT $4)
 	UPDATE webhook_messages m SET next_at = $2, leased_until = $2
-	FROM due, webhook_endpoints p WHERE m.id = due.id AND p.id = m.endpoint_id AND m.state = 1
+	FROM due, webhook_endpoints p WHERE m.id = due.id AND p.id = m.endpoint_id AND m.state = 1 AND m.next_at <= $1
 	RETURNING m.id, m.endpoint_id, p.merchant_id, m.attempts, m.event_id, p.url, m.body, p.secret,
 	  CASE WHEN p.old_until > $1 THEN p.old_secret END`
 
