@@ -15,20 +15,23 @@ import (
 func statementURL(id int64) string    { return "/console/statements/" + strconv.FormatInt(id, 10) }
 func statementObject(id int64) string { return "statement:" + strconv.FormatInt(id, 10) }
 
-func statementList() *ListSpec {
+// statementList has more columns in a file than fit on a screen.
+func statementList(file bool) *ListSpec {
 	var states []page.Choice
 	for _, s := range settlement.States() {
 		states = append(states, page.Choice{Value: string(s), Label: page.StateName("statement_" + string(s))})
 	}
+	columns := []Column{
+		{Key: "id", Label: "结算单", Sort: keyset.Int}, {Key: "merchant", Label: "商家"}, {Key: "day", Label: "营业日"},
+		{Key: "state", Label: "状态"}, {Key: "purchases", Label: "笔数", Number: true}, {Key: "gross", Label: "消费（元）", Number: true},
+		{Key: "discount", Label: "优惠（元）", Number: true}, {Key: "union", Label: "工会承担（元）", Number: true},
+		{Key: "due", Label: "应付（元）", Sort: keyset.Int, Number: true}, {Key: "closing", Label: "待结算（元）", Number: true},
+	}
+	if file {
+		columns = append(columns, Column{Label: "归口工会"}, Column{Label: "商家承担（元）"}, Column{Label: "调整（元）"}, Column{Label: "期初待结算（元）"}, Column{Label: "已付（元）"})
+	}
 	return &ListSpec{
-		Path: "/console/statements", Name: "结算单", Sort: "-id",
-		Columns: []Column{
-			{Key: "id", Label: "结算单", Sort: keyset.Int}, {Key: "merchant", Label: "商家"}, {Key: "office", Label: "归口工会"}, {Key: "day", Label: "营业日"},
-			{Key: "state", Label: "状态"}, {Key: "purchases", Label: "笔数", Number: true}, {Key: "gross", Label: "消费（元）", Number: true},
-			{Key: "discount", Label: "优惠（元）", Number: true}, {Key: "union", Label: "工会承担（元）", Number: true},
-			{Key: "adjusted", Label: "调整（元）", Number: true}, {Key: "due", Label: "本日应付（元）", Sort: keyset.Int, Number: true},
-			{Key: "closing", Label: "期末待结算（元）", Number: true},
-		},
+		Path: "/console/statements", Name: "结算单", Sort: "-id", Columns: columns,
 		Filters: []Filter{
 			{Name: "q", Label: "商家名称或结算单号", Kind: "search"},
 			{Name: "state", Label: "状态", Kind: "choice", Choices: states},
@@ -72,7 +75,7 @@ func dayFilter(l *List, name string) ledger.Day {
 
 // StatementList answers GET /console/statements.
 func (h *Handlers) StatementList(x *exchange.Exchange) error {
-	l := ReadList(x, statementList())
+	l := ReadList(x, statementList(x.Query("format") != ""))
 	f := statementFilter(l)
 	rows, err := h.Statements.List(x.Ctx, x.Account.Path, f, l.Page)
 	if err != nil {
@@ -80,8 +83,9 @@ func (h *Handlers) StatementList(x *exchange.Exchange) error {
 	}
 	if l.Exporting() {
 		return Export(x, l, rows, h.Clock(), func(s settlement.Statement) []any {
-			return []any{s.Number, s.Merchant, s.Office, s.Day.String(), page.StateName("statement_" + string(s.State)), s.Figures.Purchases, Fen(s.Figures.GrossFen),
-				Fen(s.Figures.DiscountFen), Fen(s.Figures.UnionShareFen), Fen(s.AdjustedFen), Fen(s.DueFen), Fen(s.ClosingFen)}
+			return []any{s.Number, s.Merchant, s.Day.String(), page.StateName("statement_" + string(s.State)), s.Figures.Purchases, Fen(s.Figures.GrossFen),
+				Fen(s.Figures.DiscountFen), Fen(s.Figures.UnionShareFen), Fen(s.DueFen), Fen(s.ClosingFen),
+				s.Office, Fen(s.Figures.MerchantShareFen), Fen(s.AdjustedFen), Fen(s.OpeningFen), Fen(s.PaidFen)}
 		})
 	}
 	p := &statementListPage{Frame: page.Frame{Title: "结算单", Active: "statements"}, List: l}
