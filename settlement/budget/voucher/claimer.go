@@ -55,7 +55,8 @@ type ClaimerOptions struct {
 	Lanes int
 	// MaxRows a batch; default 512.
 	MaxRows int
-	// Linger is how long a lane waits for company after the first claim; default 3 ms.
+	// Linger is how long a lane waits for company after the first claim; default 20 ms, so
+	// that 5,000 claims a second cost 50 transactions and leave the processor to tills.
 	Linger time.Duration
 	// Queue is how many claims may wait in a lane; default 16,384.
 	Queue int
@@ -73,7 +74,7 @@ func (o *ClaimerOptions) defaults() {
 		o.MaxRows = 512
 	}
 	if o.Linger == 0 {
-		o.Linger = 3 * time.Millisecond
+		o.Linger = 20 * time.Millisecond
 	}
 	if o.Queue == 0 {
 		o.Queue = 16_384
