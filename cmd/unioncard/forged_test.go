@@ -28,6 +28,8 @@ var plainNumbers = []string{
 	"refund_days",   // a length
 	"deadline_days", // a length
 	"target",        // how many cards a batch is to issue
+	"no",            // of a line in the payment that the address names
+	"user",          // one of the merchants' users that a number proved itself for; api/portal's tests forge it
 }
 
 // forgedIDs are the ids in forms, and the second ids of addresses, that TestForged

@@ -21,7 +21,13 @@ func (b *bureau) furnishMoney(h *holding, name string, shop, outlet int64) {
 		_, err := b.pool.Exec(b.Context(), sql, args...)
 		b.must(err)
 	}
-	purse := b.number(budgetSQL, h.union, 0, "budget", name+"补贴", 60000, 40000)
+	// A budget of an office above pays at the merchants below, whose office is offered it
+	// by its name; any other one is nobody's business.
+	own := name
+	if h.where == "above" {
+		own = h.where
+	}
+	purse := b.number(budgetSQL, h.union, 0, "budget", own+"补贴", 60000, 40000)
 	series := b.number(budgetSQL, h.union, purse, "series", name+"消费券", 100000, 0)
 	run(`UPDATE budgets SET amount_fen = 40000, granted_fen = 40000 WHERE id = $1`, series)
 	run(`INSERT INTO budget_slices (budget_id, slice, granted_fen) VALUES ($1, 0, 60000), ($2, 0, 40000)`, purse, series)
