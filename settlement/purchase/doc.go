@@ -17,7 +17,9 @@
 //   - the status of card, terminal, outlet, merchant and contract is read again
 //     by the transaction that records the purchase (4);
 //   - no refund exceeds what was paid, and undoing gives usage back on the path
-//     that took it (5); usage limits and caps hold however many tills race (6).
+//     that took it (5); usage limits, caps and budgets hold however many tills race,
+//     and a voucher is used once (6);
+//   - every purchase and undoing posts its transfers in its own transaction (7).
 //
 // All money is int64 fen. Business days are days in Beijing (UTC+8) by the
 // database's clock.
