@@ -46,7 +46,7 @@ func peopleRows() []row {
 		{is(directory.ErrInvalid), problem{http.StatusBadRequest, "parameter_invalid", "查询条件不对",
 			"有一项查询条件无法识别或超出范围，见 parameter。", "请对照接口说明 /open/openapi.yaml 改正后再试。", 0}},
 		{is(paper.ErrNoFont), problem{http.StatusServiceUnavailable, "no_font", "PDF 暂时做不了",
-			"服务器上没有安装中文字体。", "请先下载 Excel，内容一样；并请告诉工会的系统管理员安装 fonts-wqy-microhei。", 0}},
+			"服务器上没有安装中文字体。", "请先下载 Excel，内容一样；并请告诉工会的系统管理员安装 fonts-wqy-microhei。", time.Hour}},
 		{is(webhook.ErrTooMany), problem{http.StatusConflict, "webhooks_too_many", "推送地址太多",
 			"每个商家最多5个推送地址。", "请先删去不用的，再新建。", 0}},
 		{is(webhook.ErrConflict), problem{http.StatusConflict, "webhook_changed", "已被改动",
