@@ -76,6 +76,26 @@ func TestPDF(t *testing.T) {
 	}
 }
 
+// TestRareLetters: letters beyond the basic plane, which the library fails on, are
+// printed as a mark in names and reasons, and are whole in the workbook.
+func TestRareLetters(t *testing.T) {
+	t.Parallel()
+	font, err := paper.Font()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"𠮷野家", "\U00010000店", "好味😀", "\xf0\x9f店", "\uffff"} {
+		s, names := statement(t, 1)
+		names.Merchant, names.Office, names.Outlets[1] = name, name, strings.Repeat(name, 30)
+		if _, err := paper.PDF(font, s, names); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if _, err := paper.XLSX(s, names); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 // TestXLSX: the same bytes, amounts as numbers, texts as texts.
 func TestXLSX(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"codeberg.org/go-pdf/fpdf"
 
@@ -109,7 +110,16 @@ func (p *printer) cut(s string, width float64) string {
 	return ""
 }
 
-func text(v any) string { return fmt.Sprint(v) }
+// text is a cell as the PDF has it: the library knows the basic plane's letters only,
+// and fails on rare ones of names (𠮷) and on emoji, which print as 〓.
+func text(v any) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xffff {
+			return '〓'
+		}
+		return r
+	}, strings.ToValidUTF8(fmt.Sprint(v), "〓"))
+}
 
 // table draws a table; its heading is repeated on every page.
 func (p *printer) table(t *table) {
