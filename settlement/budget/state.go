@@ -63,6 +63,7 @@ type State struct {
 	tree      func() *union.Tree
 	now       atomic.Pointer[map[int64]*Entry]
 	mu        sync.Mutex // one application of changes at a time
+	short     sync.Map   // of shortage, by budget
 }
 
 // NewState returns an empty state. Where a budget pays follows from the merchants'

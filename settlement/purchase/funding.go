@@ -34,6 +34,39 @@ func (p *pricer) unfunded(b *basket, form *terms.Compiled) (out uint64) {
 	return out
 }
 
+// short says whether what is picked draws more on a budget than it is known to have,
+// which then pays nothing here: each call that says so takes one budget out.
+func (p *pricer) short(s *pricing, b *basket) bool {
+	if p.funds.Budgets == nil {
+		return false
+	}
+	for i, a := range s.result().Applied {
+		if a.UnionFen == 0 {
+			continue
+		}
+		id, _ := s.picked.payer(a.Offer)
+		most := p.funds.Budgets.Short(id, b.at)
+		if most == 0 {
+			continue
+		}
+		var fen int64 // of the same budget, up to here
+		for _, other := range s.result().Applied[:i+1] {
+			if payer, _ := s.picked.payer(other.Offer); payer == id {
+				fen += other.UnionFen
+			}
+		}
+		if fen < most {
+			continue
+		}
+		if b.spent == nil {
+			b.spent = &spent{budgets: map[int64]bool{}}
+		}
+		b.spent.budgets[id] = true
+		return true
+	}
+	return false
+}
+
 func (p *pricer) pays(b *basket, id int64) bool {
 	if p.funds.Budgets == nil || b.spent != nil && b.spent.budgets[id] {
 		return false

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -310,4 +311,38 @@ func TestRefusedRowPostsNothing(t *testing.T) {
 		t.Errorf("%d posted, %d refused, %d fen left", n, refused, w.left(11))
 	}
 	w.checkBooks()
+}
+
+// A budget that is spent is left out of the quotes that would draw too much on it, for
+// a moment; smaller ones take it to the last fen.
+func TestSpentBudgetIsNotPromised(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{terms: `{"v":1,"offers":[
+	{"id":"big","title":"满80减15","benefit":{"kind":"amount_off","at_fen":8000,"off_fen":1500},"funding_bp":0,"budget":12},
+	{"id":"small","title":"满20减5","benefit":{"kind":"amount_off","at_fen":2000,"off_fen":500},"funding_bp":0,"budget":12}]}`,
+		money: func(w *world) { w.addBudget(testBudget{id: 12, fen: 2_000, grant: 2_000}) }})
+	w.committer.opts.Budgets = w.verifier.Budgets // one node
+	late := w.stepQuote(w.till(1), 1, 2, 9_000)
+	w.buy(w.till(1), "a", 1, 1, 9_000)
+	_, err := w.commit(w.till(1), "b", late)
+	w.wantErr(err, ErrBudgetExhausted)
+	if ans := w.quote(w.till(1), w.phone(2, 0), 9_000); ans.DiscountFen != 0 || len(ans.Declined) == 0 || ans.Declined[0].Reason.String() != "budget" {
+		t.Errorf("right after: %+v", ans)
+	}
+	if ans := w.quote(w.till(1), w.phone(3, 0), 3_000); ans.DiscountFen != 500 {
+		t.Errorf("a smaller one: %+v", ans)
+	}
+	w.exec(`UPDATE budgets SET version = version + 1 WHERE id = 12`)
+	w.must(w.reader.Load(w.ctx))
+	if ans := w.quote(w.till(1), w.phone(4, 0), 9_000); ans.DiscountFen != 1_500 {
+		t.Errorf("after a change: %+v", ans)
+	}
+	w.verifier.Budgets.NoteShort(12, 1_500, w.now())
+	w.verifier.Budgets.NoteShort(12, 1_600, w.now())
+	if got := w.verifier.Budgets.Short(12, w.now()); got != 1_500 {
+		t.Errorf("short of %d", got)
+	}
+	if got := w.verifier.Budgets.Short(12, w.now().Add(2*time.Second)); got != 0 {
+		t.Errorf("short of %d for ever", got)
+	}
 }

@@ -110,6 +110,16 @@ func (p *pricer) quote(b *basket, ans *VerifyAnswer) {
 	if b.used != nil && s.in.Capped {
 		s.in.CapFen = max(s.in.CapFen-b.used.cap, 0)
 	}
+	known := b.spent != nil // what the database has
+	for p.price(s, b); !known && p.short(s, b); {
+		p.price(s, b)
+	}
+	s.in.Items, s.in.Extra = nil, nil // the caller's
+	p.sign(s, b, ans)
+}
+
+// price tries every option and leaves the best one picked.
+func (p *pricer) price(s *pricing, b *basket) {
 	s.begin()
 	lifts := b.contract.Lifts(b.at)
 	p.evaluate(s, b, option{form: b.terms.Terms})
@@ -123,8 +133,6 @@ func (p *pricer) quote(b *basket, ans *VerifyAnswer) {
 			p.evaluate(s, b, option{form: f.Terms, floor: f.ID, held: &s.held[i]})
 		}
 	}
-	s.in.Items, s.in.Extra = nil, nil // the caller's
-	p.sign(s, b, ans)
 }
 
 // option is one way to price a basket: a set of Terms, and a voucher or none.

@@ -24,6 +24,13 @@ func (c *Committer) explain(ctx context.Context, client *Client, r *row, req *Co
 	if !errors.As(r.err, &refusal) || !requotable(refusal) {
 		return r.err
 	}
+	if errors.Is(refusal, ErrBudgetExhausted) && c.opts.Budgets != nil {
+		for _, d := range r.draws {
+			if d.offer == refusal.Offer {
+				c.opts.Budgets.NoteShort(d.budget, d.fen, now)
+			}
+		}
+	}
 	quote, err := c.requote(ctx, client, r, req, now)
 	if err != nil {
 		// Without a fresh quote the till verifies again; the refusal is true anyway.
