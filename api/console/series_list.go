@@ -52,10 +52,16 @@ func (h *Handlers) claimWords(v *voucher.Row) string {
 	if v.ClaimFrom.IsZero() {
 		return "只由工会发放"
 	}
-	if now := h.Clock(); now.Before(v.ClaimFrom) {
-		return page.Moment(v.ClaimFrom) + " 开抢"
-	} else if now.After(v.ClaimUntil) {
+	now := h.Clock()
+	switch {
+	case now.After(v.ClaimUntil) || v.Status == budget.Closed:
 		return "领取已截止"
+	case v.Status == budget.Frozen:
+		return "已冻结，暂停领取"
+	case now.Before(v.ClaimFrom) || v.Status == budget.Draft: // a draft is nobody's to claim
+		return page.Moment(v.ClaimFrom) + " 开抢"
+	case v.Claimed >= v.Packs:
+		return "已领完"
 	}
 	return "领取中，到 " + page.Moment(v.ClaimUntil)
 }
