@@ -44,7 +44,7 @@ func (h *Handlers) differenceShow(x *exchange.Exchange, form *page.Form) error {
 		return err
 	}
 	p := &differencePage{D: page.NewDisagreement(*d), Days: differenceDays(d), Form: form, Writes: x.Account.May(staff.WriteMoney),
-		Accepts: d.Kind == recon.Theirs && d.Why != recon.Booked && d.Why != recon.Duplicate && d.Their.Fen >= 0 && d.Their.Paid >= 0}
+		Accepts: d.Kind == recon.Theirs && d.Why != recon.Booked && d.Why != recon.Duplicate && d.Why != recon.WrongDay && d.Their.Fen >= 0 && d.Their.Paid >= 0}
 	if p.Form == nil {
 		p.Form = page.NewForm("accept_fen", page.Yuan(d.Their.Discount))
 	}

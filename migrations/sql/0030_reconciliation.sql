@@ -123,5 +123,6 @@ CREATE TABLE recon_differences (
 );
 CREATE INDEX recon_differences_merchant ON recon_differences (merchant_id, id);
 CREATE INDEX recon_differences_open ON recon_differences (reconciliation_id, id) WHERE state = 'open';
--- An offline sale is accepted once, whichever of the merchant's files tells of it.
-CREATE UNIQUE INDEX one_booking ON recon_differences (merchant_id, identity) WHERE state = 'accepted';
+-- A sale is accepted or paid for once, whichever of the merchant's files tells of it, and
+-- whatever has become of the difference since: until its money is taken back.
+CREATE UNIQUE INDEX one_booking ON recon_differences (merchant_id, identity) WHERE state = 'accepted' OR booked_fen > 0;

@@ -2,6 +2,7 @@ package recon
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,6 +45,7 @@ type matcher struct {
 	of   []int   // the purchase of a row, -1 without
 	got  [][]int // the rows of a purchase
 	refs map[string][]int
+	worn map[string]bool // numbers that too many share
 	ids  map[uuid.UUID]int
 }
 
@@ -51,7 +53,7 @@ type matcher struct {
 // of the days beside (Purchase.Beyond).
 func match(rows []Row, ours []Purchase) *result {
 	m := &matcher{rows: rows, ours: ours, how: make([]means, len(rows)), of: make([]int, len(rows)), got: make([][]int, len(ours)),
-		refs: map[string][]int{}, ids: make(map[uuid.UUID]int, len(ours))}
+		refs: map[string][]int{}, worn: map[string]bool{}, ids: make(map[uuid.UUID]int, len(ours))}
 	for i := range m.of {
 		m.of[i] = -1
 	}
@@ -93,29 +95,14 @@ func (m *matcher) matchRefs() {
 			sharing[r.Ref] = append(sharing[r.Ref], i)
 		}
 	}
-	for ref, rows := range sharing {
-		type pair struct {
-			row, purchase int
-			equal         bool
-			away          time.Duration
+	left := mostPairs
+	for _, ref := range slices.Sorted(maps.Keys(sharing)) {
+		pairs := m.pairsOf(sharing[ref], m.refs[ref], min(left, mostPairsOfOne))
+		if pairs == nil {
+			m.worn[ref] = true
+			continue
 		}
-		var pairs []pair
-		for _, i := range rows {
-			for _, p := range m.refs[ref] {
-				if r, o := &m.rows[i], &m.ours[p]; near(r, o, sameRefWithin) {
-					pairs = append(pairs, pair{i, p, !r.Return && (r.agrees(o.Sale) || r.agrees(o.net())), away(r, o)})
-				}
-			}
-		}
-		slices.SortFunc(pairs, func(a, b pair) int {
-			switch {
-			case a.equal != b.equal:
-				return order(b.equal, a.equal)
-			case m.ours[a.purchase].Beyond != m.ours[b.purchase].Beyond:
-				return order(m.ours[a.purchase].Beyond, m.ours[b.purchase].Beyond)
-			}
-			return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.row, b.row), cmp.Compare(a.purchase, b.purchase))
-		})
+		left -= len(pairs)
 		sold := map[int]bool{} // purchases that have a sale's row
 		for _, p := range pairs {
 			if !m.rows[p.row].Return && m.of[p.row] < 0 && !sold[p.purchase] && len(m.got[p.purchase]) == 0 {
@@ -132,6 +119,56 @@ func (m *matcher) matchRefs() {
 	}
 }
 
+// mostPairs bounds the rows and purchases of one number that are held against each
+// other, of a file and of one number. A number that so many share tells nothing (a till
+// that always sends 1), and would fill the memory: it is as none.
+const mostPairs, mostPairsOfOne = 10_000_000, 500_000
+
+// pair is a row and a purchase of its number.
+type pair struct {
+	row, purchase int
+	equal         bool
+	away          time.Duration
+}
+
+// pairsOf are the rows of a number with the purchases of it that are near, the likeliest
+// first; nil if there are more than most.
+func (m *matcher) pairsOf(rows, ours []int, most int) []pair {
+	byTime := slices.Clone(ours)
+	slices.SortFunc(byTime, func(a, b int) int { return cmp.Or(m.ours[a].At.Compare(m.ours[b].At), cmp.Compare(a, b)) })
+	since := func(t time.Time) int {
+		n, _ := slices.BinarySearchFunc(byTime, t, func(p int, t time.Time) int { return m.ours[p].At.Compare(t) })
+		return n
+	}
+	pairs := []pair{}
+	for _, i := range rows {
+		r, beside := &m.rows[i], byTime
+		if !r.At.IsZero() && !r.Return {
+			beside = byTime[since(r.At.Add(-sameRefWithin)):since(r.At.Add(sameRefWithin+1))]
+		}
+		if len(pairs)+len(beside) > most {
+			return nil
+		}
+		for _, p := range beside {
+			o := &m.ours[p]
+			pairs = append(pairs, pair{i, p, !r.Return && (r.agrees(o.Sale) || r.agrees(o.net())), away(r, o)})
+		}
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		switch {
+		case a.equal != b.equal:
+			return order(b.equal, a.equal)
+		case m.ours[a.purchase].Beyond != m.ours[b.purchase].Beyond:
+			return order(m.ours[a.purchase].Beyond, m.ours[b.purchase].Beyond)
+		}
+		return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.row, b.row), cmp.Compare(a.purchase, b.purchase))
+	})
+	return pairs
+}
+
+// numbered reports whether a till's number tells a sale from others.
+func (m *matcher) numbered(ref string) bool { return ref != "" && !m.worn[ref] }
+
 func order(a, b bool) int {
 	switch {
 	case a == b:
@@ -145,11 +182,6 @@ func order(a, b bool) int {
 // sameRefWithin is how far apart a row and a purchase of one number may be: the
 // next day's number is another sale.
 const sameRefWithin = 18 * time.Hour
-
-// near reports whether a row may be about a purchase by its time.
-func near(r *Row, p *Purchase, within time.Duration) bool {
-	return r.At.IsZero() || r.Return || away(r, p) <= within
-}
 
 // away is how far a row's time is from a purchase's, 0 for a row without.
 func away(r *Row, p *Purchase) time.Duration {
@@ -207,7 +239,7 @@ func (m *matcher) matchLook(beyond, back, carded, numbered bool) {
 	var kinds [hasAll + 1]bool
 	for i := range m.rows {
 		r := &m.rows[i]
-		if m.of[i] >= 0 || r.ID != uuid.Nil || r.At.IsZero() || r.Return != back || (r.Last4 >= 0) != carded || (r.Ref != "") != numbered {
+		if m.of[i] >= 0 || r.ID != uuid.Nil || r.At.IsZero() || r.Return != back || (r.Last4 >= 0) != carded || m.numbered(r.Ref) != numbered {
 			continue
 		}
 		kinds[r.Has] = true
@@ -221,7 +253,7 @@ func (m *matcher) matchLook(beyond, back, carded, numbered bool) {
 	for i := range m.ours {
 		p := &m.ours[i]
 		// A row with another number is another sale.
-		if p.Beyond != beyond || numbered && p.Ref != "" || carded && p.Last4 < 0 {
+		if p.Beyond != beyond || numbered && m.numbered(p.Ref) || carded && p.Last4 < 0 {
 			continue
 		}
 		last4 := int16(-1)

@@ -117,6 +117,23 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestWornNumber: a number that too many rows and purchases share fills no memory, and
+// they are matched by what they look like.
+func TestWornNumber(t *testing.T) {
+	t.Parallel()
+	const n = 1000 // together more than mostPairsOfOne
+	var rows []Row
+	var ours []Purchase
+	for i := range n {
+		rows = append(rows, row(i+1, int64(1000+10*i), 0, ref("1")))
+		ours = append(ours, sold(i, int64(1000+10*i), 1, numbered("1"), func(p *Purchase) { p.ID[14] = byte(i >> 8) }))
+	}
+	rows, ours = append(rows, row(n+1, 50, 0, ref("2"))), append(ours, sold(0, 50, 2, numbered("2"), func(p *Purchase) { p.ID[13] = 1 }))
+	if res := match(rows, ours); res.by[byLook] != n || res.by[byRef] != 1 || len(res.findings) != 0 {
+		t.Errorf("%v by looks and numbers, %d differences", res.by, len(res.findings))
+	}
+}
+
 // TestLooksMatchAsManyAsCan: rows of one amount are matched one to one with purchases
 // within Window, and as many as any choice would match (brute force by augmenting
 // paths).

@@ -41,6 +41,13 @@ func (f *finding) identity(first string, seen map[[16]byte]int) (id [16]byte) {
 	return id
 }
 
+// lockCase locks a reconciliation. What is read of it with other rows is read after, in
+// a statement of its own: one that has waited for the lock sees the others as they were
+// before. pgx.ErrNoRows.
+func lockCase(ctx context.Context, tx pgx.Tx, id int64) error {
+	return tx.QueryRow(ctx, `SELECT id FROM reconciliations WHERE id = $1 FOR UPDATE`, id).Scan(&id)
+}
+
 // foundColumns are the columns of a finding, in the order of values.
 func foundColumns() []string {
 	return []string{"identity", "kind", "why", "row_no", "purchase_id", "outlet_id", "their_fen", "their_discount_fen", "their_paid_fen",
@@ -89,8 +96,11 @@ func (f *finding) values(identity [16]byte) []any {
 func (s *Store) finish(ctx context.Context, h *held, t *table, res *result) error {
 	return merchant.InTx(ctx, s.db, "recon", func(tx pgx.Tx) error {
 		var late bool
-		err := tx.QueryRow(ctx, `SELECT r.dropped_at IS NOT NULL OR coalesce(n.version > f.version, false) FROM reconciliations r JOIN recon_files f ON f.id = $2
-			LEFT JOIN recon_files n ON n.id = r.file_id WHERE r.id = $1 FOR UPDATE OF r`, h.caseID, h.id).Scan(&late)
+		err := lockCase(ctx, tx, h.caseID)
+		if err == nil {
+			err = tx.QueryRow(ctx, `SELECT r.dropped_at IS NOT NULL OR coalesce(n.version > f.version, false) FROM reconciliations r JOIN recon_files f ON f.id = $2
+				LEFT JOIN recon_files n ON n.id = r.file_id WHERE r.id = $1`, h.caseID, h.id).Scan(&late)
+		}
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errLost
 		}
@@ -164,15 +174,18 @@ func (s *Store) merge(ctx context.Context, tx pgx.Tx, h *held, res *result) erro
 	for _, c := range foundColumns() {
 		cols += ", " + c
 	}
-	// What is there again takes up its row number. One that was closed as gone opens;
-	// one that was opened because its booked sale was gone is as it was.
-	_, err = tx.Exec(ctx, `INSERT INTO recon_differences (merchant_id, reconciliation_id, file_id`+cols+`)
+	// What is there again takes up its row number, and the purchase that it has now. One
+	// that was closed as gone opens, and one whose money was taken back as its sale was
+	// gone; one that was only opened for that is as it was.
+	_, err = tx.Exec(ctx, `INSERT INTO recon_differences AS d (merchant_id, reconciliation_id, file_id`+cols+`)
 		SELECT $1, $2, $3`+cols+` FROM found
-		ON CONFLICT (reconciliation_id, identity) DO UPDATE SET file_id = excluded.file_id, row_no = excluded.row_no,
-			why = excluded.why, version = recon_differences.version + CASE WHEN recon_differences.state = 'gone' OR recon_differences.why = 'booked' THEN 1 ELSE 0 END,
-			state = CASE WHEN recon_differences.state = 'gone' THEN 'open'
-				WHEN recon_differences.why = 'booked' AND recon_differences.state = 'open' AND recon_differences.kind = 'theirs' THEN 'accepted'
-				WHEN recon_differences.why = 'booked' AND recon_differences.state = 'open' THEN 'adjusted' ELSE recon_differences.state END`,
+		ON CONFLICT (reconciliation_id, identity) DO UPDATE SET file_id = excluded.file_id, row_no = excluded.row_no, why = excluded.why,
+			purchase_id = excluded.purchase_id, outlet_id = excluded.outlet_id, our_fen = excluded.our_fen, our_discount_fen = excluded.our_discount_fen,
+			our_ref = excluded.our_ref, our_at = excluded.our_at, our_day = excluded.our_day, our_last4 = excluded.our_last4,
+			version = d.version + CASE WHEN d.state = 'gone' OR d.why <> excluded.why THEN 1 ELSE 0 END,
+			state = CASE WHEN d.state = 'gone' OR d.why = 'booked' AND d.state = 'adjusted' AND d.booked_fen = 0 THEN 'open'
+				WHEN d.why = 'booked' AND d.state = 'open' AND d.kind = 'theirs' AND d.booked_fen > 0 THEN 'accepted'
+				WHEN d.why = 'booked' AND d.state = 'open' THEN 'adjusted' ELSE d.state END`,
 		h.merchantID, h.caseID, h.id)
 	if err != nil {
 		return fmt.Errorf("recon: merge: %w", err)

@@ -115,9 +115,9 @@ func (s *Store) Explain(ctx context.Context, merchantID, id int64, by event.Acto
 }
 
 // Reject settles an open difference without money: this service's record stands. The
-// merchant may say so itself, finance may of merchants in its territory (merchantID 0).
-// version is what its page showed. merchant.ErrNotFound, merchant.FieldErrors,
-// ErrMovedOn.
+// merchant may say so itself, but not where money stays posted to it (a fault); finance
+// may of merchants in its territory (merchantID 0). version is what its page
+// showed. merchant.ErrNotFound, merchant.FieldErrors, ErrMovedOn.
 func (s *Store) Reject(ctx context.Context, merchantID, id int64, by event.Actor, reason string, version int64) error {
 	if err := checkText("reason", reason, "请写明理由，对方看得到"); err != nil {
 		return err
@@ -126,6 +126,9 @@ func (s *Store) Reject(ctx context.Context, merchantID, id int64, by event.Actor
 		d, err := lock(ctx, tx, merchantID, id)
 		if err != nil {
 			return err
+		}
+		if merchantID != 0 && d.why == Booked {
+			return fault("reason", "这条已经入账，要由工会财务核对了结；请在“情况说明”里写明情况。")
 		}
 		if err := d.close(ctx, tx, Rejected, by, reason, version, s.now(), 0, nil); err != nil {
 			return err
@@ -195,8 +198,10 @@ func (p *Settlement) check(d *locked) error {
 			most = abs(d.discount)
 		}
 		switch {
-		case d.kind != Theirs || d.why == Booked || d.why == Duplicate:
+		case d.kind != Theirs || d.why == Booked:
 			return fault("to", "只有商家有、本系统没有的交易，才能按线下销售认可")
+		case d.why == WrongDay || d.why == Duplicate: // its discount is in a statement
+			return fault("to", "这笔在本系统里已有记录，优惠已经结算，不能再按线下销售认可")
 		case d.their != nil && *d.their < 0 || d.paid != nil && *d.paid < 0:
 			return fault("to", "退款不能按线下销售认可，请按金额调整")
 		case p.Fen < 0 || p.Fen > most:

@@ -276,9 +276,12 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 // queue ends an upload. *SameFileError if the newest file of the days is the same.
 func (s *Store) queue(ctx context.Context, u *Upload, caseID, file int64, sum []byte, size int64) error {
 	return merchant.InTx(ctx, s.db, "recon", func(tx pgx.Tx) error {
+		if err := lockCase(ctx, tx, caseID); err != nil {
+			return fmt.Errorf("recon: queue: %w", err)
+		}
 		var same bool
 		err := tx.QueryRow(ctx, `SELECT coalesce(f.sha256 = $2 AND f.said_rows IS NOT DISTINCT FROM n.said_rows AND f.said_fen IS NOT DISTINCT FROM n.said_fen, false)
-			FROM reconciliations r JOIN recon_files n ON n.id = $3 LEFT JOIN recon_files f ON f.id = r.file_id WHERE r.id = $1 FOR UPDATE OF r`,
+			FROM reconciliations r JOIN recon_files n ON n.id = $3 LEFT JOIN recon_files f ON f.id = r.file_id WHERE r.id = $1`,
 			caseID, sum, file).Scan(&same)
 		if err != nil {
 			return fmt.Errorf("recon: queue: %w", err)

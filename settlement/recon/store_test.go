@@ -195,6 +195,67 @@ func TestSettlementBounds(t *testing.T) {
 	}
 }
 
+// TestRecordedElsewhere: what this service has on another day, or has once while the file
+// has it twice, is no offline sale: its discount is in a statement already.
+func TestRecordedElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	late := day.Start().Add(24*time.Hour + time.Minute)
+	w.sell(late, 10_000, "L1")
+	w.sell(noon, 10_000, "A1")
+	c := w.upload(file(line("A1", noon, 100, 10), line("A1", noon, 100, 10), line("L1", late.Add(-2*time.Minute), 100, 10)))
+	list := w.differences(c.ID)
+	if got, want := brief(list), "theirs duplicate open 3; theirs wrong_day open 4"; got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	for _, d := range list {
+		_, err := w.signing.Propose(w.ctx, w.maker, recon.KindAccept, recon.Object(d.ID), w.office, recon.Settlement{To: recon.Accepted, Fen: 1}, "理由")
+		if _, ok := errors.AsType[merchant.FieldErrors](err); !ok {
+			t.Errorf("%s accepted: %v", d.Why, err)
+		}
+	}
+}
+
+// TestPaidForOnce: while the money of a sale is posted it can't be posted from another
+// file, though the difference has been opened again or was adjusted; and its merchant
+// can't wave it through. Taken back, it is open once more where the file has it again.
+func TestPaidForOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sell(noon, 10_000, "A1")
+	a, b, b2 := line("A1", noon, 100, 10), line("B1", noon, 50, 5), line("B2", noon, 60, 6)
+	c := w.upload(file(a, b, b2))
+	list := w.differences(c.ID)
+	w.must(w.signing.Decide(w.ctx, w.approver, w.propose(list[0].ID, recon.Settlement{To: recon.Accepted, Fen: 500}), true, "同意"))
+	w.must(w.signing.Decide(w.ctx, w.approver, w.propose(list[1].ID, recon.Settlement{To: recon.Adjusted, Fen: 600}), true, "同意"))
+	w.upload(file(a)) // both gone, their money posted
+	if _, ok := errors.AsType[merchant.FieldErrors](w.store.Reject(w.ctx, w.shop, list[0].ID, owner, "不用还", 0)); !ok {
+		t.Error("the merchant settled what it would have to give back")
+	}
+	w.sell(noon.Add(24*time.Hour), 10_000, "N1")
+	next, err := w.store.Upload(w.ctx, recon.Upload{MerchantID: w.shop, By: owner, First: day + 1, Last: day + 1, Rows: -1, Body: strings.NewReader(
+		file(line("N1", noon.Add(24*time.Hour), 100, 10), line("N2", noon.Add(24*time.Hour), 10, 0), line("N3", noon.Add(24*time.Hour), 10, 0), b, b2))})
+	w.must(err)
+	w.work()
+	for _, d := range w.differences(next) {
+		if d.TheirRef[0] != 'B' {
+			continue
+		}
+		p := w.propose(d.ID, recon.Settlement{To: recon.Accepted, Fen: 500})
+		if err := w.signing.Decide(w.ctx, w.approver, p, true, "同意"); !errors.Is(err, recon.ErrBookedElsewhere) {
+			t.Errorf("%s paid for from two files: %v", d.TheirRef, err)
+		}
+	}
+	w.must(w.signing.Decide(w.ctx, w.approver, w.propose(list[0].ID, recon.Settlement{To: recon.Adjusted, Fen: -500}), true, "扣回"))
+	w.upload(file(a, b, b2))
+	if got, want := brief(w.differences(c.ID)), "theirs not_found open 3; theirs not_found accepted 4"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if n := w.count(`adjustments`); n != 3 {
+		t.Errorf("%d adjustments", n)
+	}
+}
+
 // TestOthers: nobody reaches another merchant's file or difference.
 func TestOthers(t *testing.T) {
 	t.Parallel()
@@ -376,6 +437,43 @@ func TestVersionsOutOfOrder(t *testing.T) {
 	w.work()
 	c := w.get(id)
 	if c.Current.Version != 2 || c.Open != 0 || w.count(`recon_files WHERE state = 'superseded' AND version = 1`) != 1 {
+		t.Errorf("%+v %+v", c, c.Current)
+	}
+}
+
+// TestVersionsAtOnce: an older version that waits for the newer one to be merged sees it
+// then, and changes nothing.
+func TestVersionsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sell(noon, 10_000, "A1")
+	c := w.upload(file(line("A1", noon, 100, 10)))
+	_, err := w.try(file(line("A1", noon, 100, 10), line("B1", noon, 50, 5)))
+	w.must(err)
+	_, err = w.try(file(line("A1", noon, 100, 10), line("B1", noon, 50, 5), line("C1", noon, 10, 1)))
+	w.must(err)
+	w.exec(`UPDATE recon_files SET lease_until = clock_timestamp() + interval '1 hour' WHERE version = 3`)
+	merging, err := w.pool.Begin(w.ctx)
+	w.must(err)
+	_, err = merging.Exec(w.ctx, `SELECT FROM reconciliations FOR UPDATE`)
+	w.must(err)
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.store.Work(w.ctx)
+		done <- err
+	}()
+	for w.count(`pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+	}
+	_, err = merging.Exec(w.ctx, `UPDATE reconciliations SET file_id = (SELECT id FROM recon_files WHERE version = 3)`)
+	w.must(err)
+	w.must(merging.Commit(w.ctx))
+	w.must(<-done)
+	if c = w.get(c.ID); c.Current.Version != 3 || w.count(`recon_files WHERE state = 'superseded' AND version = 2`) != 1 {
 		t.Errorf("%+v %+v", c, c.Current)
 	}
 }
