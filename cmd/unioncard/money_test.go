@@ -73,7 +73,9 @@ func TestMoney(t *testing.T) {
 		t.Fatal(err)
 	}
 	var merchantID int64
-	if err := m.pool.QueryRow(t.Context(), `SELECT merchant_id FROM outlets WHERE id = $1`, m.outlet).Scan(&merchantID); err != nil {
+	var today time.Time
+	err = m.pool.QueryRow(t.Context(), `SELECT merchant_id, (now() AT TIME ZONE 'Asia/Shanghai')::date FROM outlets WHERE id = $1`, m.outlet).Scan(&merchantID, &today)
+	if err != nil {
 		t.Fatal(err)
 	}
 	outside := httptest.NewServer(m)
@@ -87,7 +89,7 @@ func TestMoney(t *testing.T) {
 		"base": m.base, "outside": outside.URL, "shots": os.Getenv("SHOTS"), "password": sitePassword, "dir": m.dir,
 		"finance": "finance", "approver": "approver", "negotiator": "negotiator", "merchant": merchantID,
 		"phone": phone, "serial": serial, "packs": *moneyPacks, "perPack": perPack, "face": faceFen, "basket": basketFen,
-		"today": time.Now().In(beijing).Format(time.DateOnly),
+		"today": today.Format(time.DateOnly),
 	}, &did)
 	for _, step := range did.Steps {
 		t.Logf("%s: %s", step.Name, step.Took)
@@ -148,14 +150,15 @@ func (m *moneySite) run(args ...string) (string, error) {
 }
 
 // nights puts the database's clock into the test's hands: a function of the same name
-// stands before PostgreSQL's, and answers so much later as there were nights.
+// stands before PostgreSQL's. It is noon in Beijing when the test begins, so that no
+// midnight comes by itself, and a day later after each night.
 func (m *moneySite) nights(ctx context.Context) error {
-	_, err := m.pool.Exec(ctx, `CREATE TABLE nights (n integer NOT NULL);
-		INSERT INTO nights VALUES (0);
+	_, err := m.pool.Exec(ctx, `CREATE TABLE nights (ahead interval NOT NULL);
+		INSERT INTO nights SELECT date_trunc('day', now() AT TIME ZONE 'Asia/Shanghai') + interval '12 hours' - now() AT TIME ZONE 'Asia/Shanghai';
 		CREATE FUNCTION public.now() RETURNS timestamptz STABLE LANGUAGE sql AS
-			$$SELECT pg_catalog.now() + (SELECT n FROM public.nights) * interval '1 day'$$;
+			$$SELECT pg_catalog.now() + (SELECT ahead FROM public.nights)$$;
 		CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql AS
-			$$SELECT pg_catalog.clock_timestamp() + (SELECT n FROM public.nights) * interval '1 day'$$;
+			$$SELECT pg_catalog.clock_timestamp() + (SELECT ahead FROM public.nights)$$;
 		DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$`)
 	m.pool.Reset() // connections from now on go by it
 	return err
@@ -164,7 +167,7 @@ func (m *moneySite) nights(ctx context.Context) error {
 // night is a night: the next day has come, and what was open is closed. The node may be
 // quicker than the command, which then has nothing to close.
 func (m *moneySite) night(ctx context.Context) (string, error) {
-	if _, err := m.pool.Exec(ctx, `UPDATE nights SET n = n + 1`); err != nil {
+	if _, err := m.pool.Exec(ctx, `UPDATE nights SET ahead = ahead + interval '1 day'`); err != nil {
 		return "", err
 	}
 	out, err := m.run("close-day")

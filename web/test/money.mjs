@@ -308,9 +308,9 @@ async function late() {
   assert.equal(rows.length, 2);
   assert.ok(rows.some((r) => r.includes(yuan(-wish.face)) && r.includes(day(0))), rows.join(" / "));
   assert.ok(rows.some((r) => r.includes(yuan(wish.face)) && !r.includes(yuan(-wish.face)) && r.includes("小票")), rows.join(" / "));
+  await shot(page, "next-day");
   await page.goto(statement);
   await sees(page, `工会承担 ${yuan(money)} 元`);
-  await shot(page, "next-day");
 }
 
 async function audit() {
