@@ -77,7 +77,7 @@ var checks = []check{
 				WHEN 9 THEN debit = ` + merchantAccount + `merchant_id AND credit >> 56 = 7
 				WHEN 10 THEN credit = ` + merchantAccount + `merchant_id AND debit >> 56 = 7 ELSE false END`,
 		`SELECT count(*) FROM transfers WHERE kind > 4`},
-	{"budgets", "a budget's account is its money less what went to series, back and to purchases, and never below 0",
+	{"budgets", "a budget's money, what went to series and back are the ledger's; with purchases they leave its account, never below 0",
 		`SELECT format('budget %s: %s fen on its account, should be %s', b.id, coalesce(l.fen, 0), b.want) AS what FROM (
 			SELECT b.id, CASE b.state WHEN 'draft' THEN 0 ELSE b.amount_fen - b.allocated_fen - b.returned_fen
 				- coalesce(s.spent, 0) + coalesce(s.back, 0) END AS want
@@ -85,7 +85,17 @@ var checks = []check{
 		FULL JOIN (SELECT account & ((1::bigint << 56) - 1) AS id, sum(fen) AS fen FROM (
 			SELECT credit AS account, fen FROM transfers WHERE credit >> 56 = 2
 			UNION ALL SELECT debit, -fen FROM transfers WHERE debit >> 56 = 2) AS t GROUP BY 1) AS l ON l.id = b.id
-		WHERE coalesce(l.fen, 0) IS DISTINCT FROM b.want OR b.want < 0`,
+		WHERE coalesce(l.fen, 0) IS DISTINCT FROM b.want OR b.want < 0
+		UNION ALL SELECT format('budget %s: %s fen put in, %s with series, %s back; should be %s, %s and %s', b.id, coalesce(l.put, 0),
+			coalesce(l.series, 0), coalesce(l.back, 0), b.put, b.allocated_fen, b.returned_fen)
+		FROM (SELECT id, CASE state WHEN 'draft' THEN 0 ELSE amount_fen END AS put, allocated_fen, returned_fen FROM budgets) AS b
+		LEFT JOIN (SELECT account & ((1::bigint << 56) - 1) AS id, sum(put) AS put, sum(series) AS series, sum(back) AS back FROM (
+			SELECT credit AS account, fen AS put, 0 AS series, 0 AS back FROM transfers WHERE merchant_id = 0 AND kind IN (6, 7)
+			UNION ALL SELECT debit, 0, fen, 0 FROM transfers WHERE merchant_id = 0 AND kind = 7
+			UNION ALL SELECT debit, 0, 0, fen FROM transfers WHERE merchant_id = 0 AND kind = 8
+			UNION ALL SELECT credit, 0, -fen, 0 FROM transfers WHERE merchant_id = 0 AND kind = 8 AND credit >> 56 = 2) AS t GROUP BY 1) AS l USING (id)
+		WHERE (coalesce(l.put, 0), coalesce(l.series, 0), coalesce(l.back, 0)) IS DISTINCT FROM
+			(b.put::numeric, b.allocated_fen::numeric, b.returned_fen::numeric)`,
 		`SELECT count(*) FROM budgets`},
 	{"slices", "a budget's slices hold what it granted, and what purchases spent and gave back of it",
 		`SELECT format('budget %s: slices hold %s granted, %s spent, %s back; should be %s, and %s between the two', b.id,
@@ -102,7 +112,7 @@ var checks = []check{
 			WHERE budget IN (SELECT id FROM budgets WHERE member_cap_fen IS NOT NULL) GROUP BY 1, 2) AS w USING (card_serial, budget_id)
 		WHERE coalesce(c.spent_fen, 0) <> coalesce(w.fen, 0)`,
 		`SELECT count(*) FROM budget_cards`},
-	{"vouchers", "each used voucher is used by one purchase, at its whole face, and no series has more than were made",
+	{"vouchers", "each used voucher is used by one purchase, at its whole face; each series has the packs given, and the money for all",
 		`SELECT format('series %s voucher %s: held as used by %s, in purchase %s at %s fen', coalesce(v.series_id, w.budget),
 			coalesce(v.no, w.voucher), v.purchase_id, w.id, w.union_fen) AS what
 		FROM (SELECT v.*, s.face_fen FROM vouchers v LEFT JOIN voucher_series s ON s.budget_id = v.series_id WHERE state = 2) AS v
@@ -110,9 +120,11 @@ var checks = []check{
 			ON w.card_serial = v.card_serial AND w.budget = v.series_id AND w.voucher = v.no
 			AND w.merchant_id = v.merchant_id AND w.id = v.purchase_id
 		WHERE v.no IS NULL OR w.id IS NULL OR w.union_fen IS DISTINCT FROM v.face_fen
-		UNION ALL SELECT format('series %s: %s vouchers of %s', s.budget_id, n.n, s.packs::bigint * s.per_pack) FROM voucher_series s
-			JOIN (SELECT series_id, count(*) AS n FROM vouchers GROUP BY 1) AS n ON n.series_id = s.budget_id
-			WHERE n.n > s.packs::bigint * s.per_pack`,
+		UNION ALL SELECT format('series %s: %s vouchers given of %s packs of %s in %s, whose money is %s fen', s.budget_id, coalesce(n.n, 0),
+				s.claimed, s.per_pack, s.packs, b.amount_fen)
+			FROM voucher_series s JOIN budgets b ON b.id = s.budget_id
+			LEFT JOIN (SELECT series_id, count(*) AS n FROM vouchers GROUP BY 1) AS n ON n.series_id = s.budget_id
+			WHERE coalesce(n.n, 0) <> s.claimed::bigint * s.per_pack OR b.amount_fen <> s.packs::numeric * s.per_pack * s.face_fen`,
 		`SELECT count(*) FROM vouchers`},
 	{"limits", "what cards have used of offers' limits is what their purchases used",
 		`SELECT format('merchant %s contract %s offer %s period %s from %s: %s uses and %s fen noted, %s and %s used', merchant_id,
@@ -174,6 +186,9 @@ var checks = []check{
 			FROM statements WHERE payment_id IS NOT NULL GROUP BY 1, 2) AS s ON s.payment_id = l.payment_id AND s.merchant_id = l.merchant_id
 		WHERE CASE WHEN p.state = 'dropped' OR l.state = 'returned' THEN s.n IS NOT NULL
 			ELSE s.fen IS DISTINCT FROM l.fen OR s.n <> l.statements OR s.paid <> (l.state = 'paid') OR s.any <> (l.state = 'paid') END
+		UNION ALL SELECT format('merchant %s on %s: in payment %s, which has no line for it', s.merchant_id, s.business_day, s.payment_id)
+		FROM statements s LEFT JOIN payment_lines l ON l.payment_id = s.payment_id AND l.merchant_id = s.merchant_id
+		WHERE s.payment_id IS NOT NULL AND l.no IS NULL
 		UNION ALL SELECT format('payment %s: %s lines of %s fen, should be %s of %s', p.id, p.lines, p.fen, l.n, l.fen)
 		FROM payments p LEFT JOIN (SELECT payment_id, count(*) AS n, sum(fen)::bigint AS fen FROM payment_lines GROUP BY 1) AS l ON l.payment_id = p.id
 		WHERE (p.lines::bigint, p.fen) IS DISTINCT FROM (l.n, l.fen)

@@ -73,10 +73,18 @@ func TestAuditFindsEach(t *testing.T) {
 		"another office":              {"adjustments", `UPDATE transfers SET credit = credit + 1 WHERE kind = 5`},
 		"an unknown kind of transfer": {"accounts", `UPDATE transfers SET kind = 7 WHERE kind = 6`},
 		"money from nowhere":          {"budgets", `UPDATE budgets SET amount_fen = amount_fen + 1`},
-		"a slice":                     {"slices", `UPDATE budget_slices SET spent_fen = spent_fen + 1`},
-		"a slice's return":            {"slices", `UPDATE budget_slices SET back_fen = back_fen + 1`},
-		"a grant":                     {"slices", `UPDATE budget_slices SET granted_fen = granted_fen - 1`},
-		"a member's cap":              {"member caps", `INSERT INTO budget_cards VALUES (1, 1, 5, 10)`},
+		"money put in and sent back":  {"budgets", `UPDATE budgets SET amount_fen = amount_fen + 5, returned_fen = returned_fen + 5`},
+		"money put in and allocated":  {"budgets", `UPDATE budgets SET amount_fen = amount_fen + 5, allocated_fen = allocated_fen + 5`},
+		"more vouchers than money": {"vouchers", `WITH b AS (INSERT INTO budgets (id, office_id, parent_id, kind, name, state, first_day, last_day, amount_fen) VALUES (9, 2, 1, 'series', 's', 'draft', now(), now(), 10) RETURNING id)
+			INSERT INTO voucher_series (budget_id, face_fen, need_fen, packs, per_pack, stackable) SELECT id, 10, 20, 2, 1, false FROM b`},
+		"a pack nobody got": {"vouchers", `WITH b AS (INSERT INTO budgets (id, office_id, parent_id, kind, name, state, first_day, last_day, amount_fen) VALUES (9, 2, 1, 'series', 's', 'draft', now(), now(), 10) RETURNING id)
+			INSERT INTO voucher_series (budget_id, face_fen, need_fen, packs, per_pack, stackable, claimed) SELECT id, 10, 20, 1, 1, false, 1 FROM b`},
+		"a statement nobody paid":                       {"payments", `UPDATE statements SET state = 'paid', payment_id = 77 WHERE merchant_id = 2`},
+		"a statement in a payment without its merchant": {"payments", `UPDATE statements SET state = 'paid', payment_id = (SELECT max(id) FROM payments) WHERE merchant_id = 2`},
+		"a slice":          {"slices", `UPDATE budget_slices SET spent_fen = spent_fen + 1`},
+		"a slice's return": {"slices", `UPDATE budget_slices SET back_fen = back_fen + 1`},
+		"a grant":          {"slices", `UPDATE budget_slices SET granted_fen = granted_fen - 1`},
+		"a member's cap":   {"member caps", `INSERT INTO budget_cards VALUES (1, 1, 5, 10)`},
 		"a voucher nobody used": {"vouchers", `WITH b AS (INSERT INTO budgets (id, office_id, parent_id, kind, name, state, first_day, last_day, amount_fen) VALUES (9, 2, 1, 'series', 's', 'draft', now(), now(), 10) RETURNING id),
 			s AS (INSERT INTO voucher_series (budget_id, face_fen, need_fen, packs, per_pack, stackable) SELECT id, 10, 20, 1, 1, false FROM b)
 			INSERT INTO vouchers VALUES (1, 9, 1, 2, 1, gen_random_uuid(), now())`},
