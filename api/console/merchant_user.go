@@ -149,10 +149,11 @@ func (h *Handlers) OutletAnswer(x *exchange.Exchange) error {
 		return err
 	}
 	accept := form.Text("answer_is") == "accept"
+	request, _ := form.Int("request") // that the page showed
 	if !accept && form.Text("answer_is") != "decline" {
 		err = merchant.FieldErrors{{Field: "answer_is", Message: "请选择同意或不同意。"}}
 	} else {
-		err = h.Accounts.Decide(x.Ctx, byAccount(x, "答复商家的门店变更申请"), id, accept, form.Text("answer"))
+		err = h.Accounts.Decide(x.Ctx, byAccount(x, "答复商家的门店变更申请"), id, request, accept, form.Text("answer"))
 	}
 	if refused, ok := page.Refuse(form.Values, err); ok {
 		x.Status = http.StatusUnprocessableEntity
@@ -160,7 +161,7 @@ func (h *Handlers) OutletAnswer(x *exchange.Exchange) error {
 	}
 	switch {
 	case errors.Is(err, account.ErrStale):
-		page.Notify(x, "商家已经撤回，或同事已经答复。")
+		page.Notify(x, "您打开以后，商家撤回或改过这份申请，或者同事已经答复，没有办理。下面是现在的情况。")
 	case err != nil:
 		return err
 	default:

@@ -138,13 +138,36 @@ func TestShopPage(t *testing.T) {
 		t.Errorf("a sibling's list: %d", a.status)
 	}
 	office := fmt.Sprintf("/console/outlets/%d", shops[0])
-	yes := url.Values{"answer_is": {"accept"}}
+	shown := r.get(clerk, office)
+	// The merchant takes the request back and asks for something else meanwhile.
+	if a := r.post(manager, path+"/withdraw", nil); a.status != http.StatusSeeOther {
+		t.Fatalf("withdraw: %d", a.status)
+	}
+	if a := r.post(manager, path+"/ask", ask); a.status != http.StatusSeeOther {
+		t.Fatalf("ask again: %d", a.status)
+	}
+	seen := func(a answer) url.Values {
+		_, rest, _ := strings.Cut(a.body, `name="request" value="`)
+		id, _, _ := strings.Cut(rest, `"`)
+		return url.Values{"answer_is": {"accept"}, "request": {id}}
+	}
+	for _, form := range []url.Values{seen(shown), {"answer_is": {"accept"}}} {
+		if a := r.post(clerk, office+"/request", form); a.status != http.StatusSeeOther {
+			t.Errorf("an answer to what was taken back: %d", a.status)
+		}
+		var address string
+		r.must(r.pool.QueryRow(t.Context(), `SELECT address FROM outlets WHERE id = $1`, shops[0]).Scan(&address))
+		if address == "花园路2号" {
+			t.Error("a request was accepted that nobody had looked at")
+		}
+	}
+	yes := seen(r.get(clerk, office))
 	for session, want := range map[string]int{sibling: 404, auditor: 403} {
 		if a := r.post(session, office+"/request", yes); a.status != want {
 			t.Errorf("an answer: %d, want %d", a.status, want)
 		}
 	}
-	if a := r.post(clerk, office+"/request", url.Values{"answer_is": {"decline"}}); a.status != http.StatusUnprocessableEntity {
+	if a := r.post(clerk, office+"/request", url.Values{"answer_is": {"decline"}, "request": yes["request"]}); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("a refusal without a reason: %d", a.status)
 	}
 	if a := r.get(clerk, office); !strings.Contains(a.body, "商家申请变更") {

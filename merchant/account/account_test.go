@@ -198,6 +198,28 @@ func TestLastOwner(t *testing.T) {
 	w.must(w.store.Disable(w.ctx, by, w.merchant, left, 0, true)) // the office may
 }
 
+// TestLeft: of a merchant that has left nobody new signs in, and the office takes away who
+// may and lets a second factor be set up anew.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	finance, owner := w.add("13900000001", account.Finance), w.add("13900000002", account.Owner)
+	token, _ := w.signIn("13900000001")
+	if _, err := w.pool.Exec(w.ctx, `UPDATE merchants SET status = 'exited' WHERE id = $1`, w.merchant); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := w.store.BySession(w.ctx, token); err != nil || !u.ReadOnly {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	_, err := w.store.Add(w.ctx, by, w.merchant, account.Form{Name: "赵六", Phone: "13900000003", Roles: []account.Role{account.Owner}})
+	w.is("another user", err, merchant.ErrMerchantExited)
+	w.is("another role", w.store.Edit(w.ctx, by, w.merchant, finance, 0, account.Form{Name: "赵六", Roles: []account.Role{account.Owner}}), merchant.ErrMerchantExited)
+	w.must(w.store.ResetFactor(w.ctx, by, w.merchant, owner, 0))
+	w.must(w.store.Disable(w.ctx, by, w.merchant, finance, 0, true))
+	_, err = w.store.BySession(w.ctx, token)
+	w.is("one whom the office took away", err, account.ErrNoSession)
+}
+
 // TestRehash: after the index key was rotated a number still signs in.
 func TestRehash(t *testing.T) {
 	t.Parallel()
@@ -237,6 +259,8 @@ func TestNotices(t *testing.T) {
 		notice   account.Notice
 	}{{w.merchant, account.Notice{Kind: "a.b", For: account.Anybody, Text: "大家"}}, {w.merchant, account.Notice{Kind: "a.b", For: account.Money, Text: "钱", URL: "/portal"}},
 		{w.merchant, account.Notice{Kind: "a.b", For: account.Shops, Text: "店"}}, {w.merchant, account.Notice{Kind: "a.b", For: account.Owners, Text: "老板"}},
+		{w.merchant, account.Notice{Kind: "a.b", For: account.Shops, Outlet: w.shops[0], Text: "一店"}},
+		{w.merchant, account.Notice{Kind: "a.b", For: account.Shops, Outlet: w.shops[1], Text: "二店"}},
 		{other, account.Notice{Kind: "a.b", For: account.Anybody, Text: "别家"}}} {
 		w.must(account.Notify(w.ctx, tx, n.merchant, n.notice))
 	}
@@ -251,11 +275,11 @@ func TestNotices(t *testing.T) {
 		}
 		return texts, u, rows[0].ID
 	}
-	if texts, u, _ := read(manager); !slices.Equal(texts, []string{"店", "大家"}) || u.Unread != 2 {
+	if texts, u, _ := read(manager); !slices.Equal(texts, []string{"一店", "店", "大家"}) || u.Unread != 3 {
 		t.Errorf("a manager reads %v, %d new", texts, u.Unread)
 	}
 	texts, u, newest := read(owner)
-	if !slices.Equal(texts, []string{"老板", "店", "钱", "大家"}) || u.Unread != 4 {
+	if !slices.Equal(texts, []string{"二店", "一店", "老板", "店", "钱", "大家"}) || u.Unread != 6 {
 		t.Errorf("an owner reads %v, %d new", texts, u.Unread)
 	}
 	w.must(w.store.ReadUpTo(w.ctx, u, newest))

@@ -56,9 +56,9 @@ func (s *Store) lock(ctx context.Context, tx pgx.Tx, id int64) (*record, error) 
 	return r, err
 }
 
-// lockMerchant keeps two changes to a merchant's users apart. merchant.ErrNotFound,
-// merchant.ErrMerchantExited.
-func lockMerchant(ctx context.Context, tx pgx.Tx, id int64) error {
+// lockMerchant keeps two changes to a merchant's users apart. merchant.ErrNotFound;
+// merchant.ErrMerchantExited unless it is done even for one that has left.
+func lockMerchant(ctx context.Context, tx pgx.Tx, id int64, even bool) error {
 	var status merchant.MerchantStatus
 	err := tx.QueryRow(ctx, `SELECT status FROM merchants WHERE id = $1 FOR NO KEY UPDATE`, id).Scan(&status)
 	switch {
@@ -66,7 +66,7 @@ func lockMerchant(ctx context.Context, tx pgx.Tx, id int64) error {
 		return merchant.ErrNotFound
 	case err != nil:
 		return fmt.Errorf("account: lock merchant: %w", err)
-	case status == merchant.MerchantExited:
+	case status == merchant.MerchantExited && !even:
 		return merchant.ErrMerchantExited
 	}
 	return nil
@@ -155,7 +155,7 @@ func (s *Store) Add(ctx context.Context, by merchant.By, merchantID int64, f For
 		return 0, err
 	}
 	err = s.change(ctx, func(tx pgx.Tx) error {
-		if err := lockMerchant(ctx, tx, merchantID); err != nil {
+		if err := lockMerchant(ctx, tx, merchantID, false); err != nil {
 			return err
 		}
 		if err := ours(ctx, tx, merchantID, f.OutletIDs); err != nil {
@@ -200,10 +200,11 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, by merchant.By, merchantI
 }
 
 // change of one user under the merchant's lock: ErrNotFound if it is not the
-// merchant's, ErrStale if its version is another (version 0: any).
-func (s *Store) alter(ctx context.Context, by merchant.By, merchantID, id, version int64, action string, f func(tx pgx.Tx, r *record) error) error {
+// merchant's, ErrStale if its version is another (version 0: any). even: also of a
+// merchant that has left, whose users still read what it was paid.
+func (s *Store) alter(ctx context.Context, by merchant.By, merchantID, id, version int64, action string, even bool, f func(tx pgx.Tx, r *record) error) error {
 	return s.change(ctx, func(tx pgx.Tx) error {
-		if err := lockMerchant(ctx, tx, merchantID); err != nil {
+		if err := lockMerchant(ctx, tx, merchantID, even); err != nil {
 			return err
 		}
 		r, err := s.read(ctx, tx, id, " FOR NO KEY UPDATE OF u")
@@ -247,7 +248,7 @@ func (s *Store) Edit(ctx context.Context, by merchant.By, merchantID, id, versio
 	if err := f.check(false); err != nil {
 		return err
 	}
-	return s.alter(ctx, by, merchantID, id, version, "portal.edit_user", func(tx pgx.Tx, r *record) error {
+	return s.alter(ctx, by, merchantID, id, version, "portal.edit_user", false, func(tx pgx.Tx, r *record) error {
 		if err := ours(ctx, tx, merchantID, f.OutletIDs); err != nil {
 			return err
 		}
@@ -268,7 +269,7 @@ func (s *Store) Edit(ctx context.Context, by merchant.By, merchantID, id, versio
 // Disable ends a user's access and sessions at once. office: it may be the last
 // owner. ErrNotFound, ErrStale, ErrLastOwner.
 func (s *Store) Disable(ctx context.Context, by merchant.By, merchantID, id, version int64, office bool) error {
-	return s.alter(ctx, by, merchantID, id, version, "portal.disable_user", func(tx pgx.Tx, r *record) error {
+	return s.alter(ctx, by, merchantID, id, version, "portal.disable_user", true, func(tx pgx.Tx, r *record) error {
 		if !office {
 			if err := keepsOwner(ctx, tx, r); err != nil {
 				return err
@@ -287,7 +288,7 @@ func (s *Store) Disable(ctx context.Context, by merchant.By, merchantID, id, ver
 // ResetFactor forgets a user's second factor, which is set up anew at the next
 // sign-in, and ends the sessions. ErrNotFound, ErrStale.
 func (s *Store) ResetFactor(ctx context.Context, by merchant.By, merchantID, id, version int64) error {
-	return s.alter(ctx, by, merchantID, id, version, "portal.reset_second_factor", func(tx pgx.Tx, _ *record) error {
+	return s.alter(ctx, by, merchantID, id, version, "portal.reset_second_factor", true, func(tx pgx.Tx, _ *record) error {
 		_, err := tx.Exec(ctx, `UPDATE merchant_users SET totp = NULL, totp_offered = NULL, totp_offered_at = NULL WHERE id = $1`, id)
 		if err != nil {
 			return fmt.Errorf("account.ResetFactor: %w", err)

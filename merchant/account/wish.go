@@ -142,14 +142,15 @@ func (s *Store) Withdraw(ctx context.Context, u *User, outletID int64) error {
 	if !u.Runs(outletID) {
 		return merchant.ErrNotFound
 	}
-	return s.decide(ctx, merchant.By{Actor: u.Actor(), Reason: "商家撤回变更申请"}, u.MerchantID, outletID, "withdrawn", "")
+	return s.decide(ctx, merchant.By{Actor: u.Actor(), Reason: "商家撤回变更申请"}, u.MerchantID, outletID, 0, "withdrawn", "")
 }
 
-// Decide answers the request that waits about a shop: accepted changes the shop at
-// once, in the public directory, too. The caller has seen to it that the shop is in
-// the account's territory. ErrStale if none waits, merchant.FieldErrors without an
-// answer to a refusal. The shop's row lock keeps it apart from other changes.
-func (s *Store) Decide(ctx context.Context, by merchant.By, outletID int64, accept bool, answer string) error {
+// Decide answers a request about a shop: accepted changes the shop at once, in the
+// public directory, too. The caller has seen to it that the shop is in the account's
+// territory. ErrStale if that request does not wait any more, also where another one
+// of the shop does, which nobody has looked at; merchant.FieldErrors without an answer
+// to a refusal. The shop's row lock keeps it apart from other changes.
+func (s *Store) Decide(ctx context.Context, by merchant.By, outletID, request int64, accept bool, answer string) error {
 	answer = strings.TrimSpace(answer)
 	state := "accepted"
 	if !accept {
@@ -169,10 +170,11 @@ func (s *Store) Decide(ctx context.Context, by merchant.By, outletID int64, acce
 	if err != nil {
 		return fmt.Errorf("account.Decide: %w", err)
 	}
-	return s.decide(ctx, by, merchantID, outletID, state, answer)
+	return s.decide(ctx, by, merchantID, outletID, max(request, 1), state, answer)
 }
 
-func (s *Store) decide(ctx context.Context, by merchant.By, merchantID, outletID int64, state, answer string) error {
+// decide ends a request that waits; request 0 is the shop's, whichever.
+func (s *Store) decide(ctx context.Context, by merchant.By, merchantID, outletID, request int64, state, answer string) error {
 	return s.change(ctx, func(tx pgx.Tx) error {
 		var version int64
 		err := tx.QueryRow(ctx, `SELECT version FROM outlets WHERE id = $1 AND merchant_id = $2 FOR NO KEY UPDATE`, outletID, merchantID).Scan(&version)
@@ -182,7 +184,7 @@ func (s *Store) decide(ctx context.Context, by merchant.By, merchantID, outletID
 		if err != nil {
 			return fmt.Errorf("account: lock outlet: %w", err)
 		}
-		rows, err := tx.Query(ctx, wishSQL+` WHERE r.outlet_id = $1 AND r.state = 'waiting' FOR UPDATE OF r`, outletID)
+		rows, err := tx.Query(ctx, wishSQL+` WHERE r.outlet_id = $1 AND r.state = 'waiting' AND ($2::bigint = 0 OR r.id = $2) FOR UPDATE OF r`, outletID, request)
 		if err != nil {
 			return fmt.Errorf("account: request: %w", err)
 		}
@@ -204,7 +206,7 @@ func (s *Store) decide(ctx context.Context, by merchant.By, merchantID, outletID
 			}
 		}
 		if state != "withdrawn" {
-			err := Notify(ctx, tx, merchantID, Notice{Kind: "outlet.request", For: Shops, URL: fmt.Sprintf("/portal/outlets/%d", outletID),
+			err := Notify(ctx, tx, merchantID, Notice{Kind: "outlet.request", For: Shops, Outlet: outletID, URL: fmt.Sprintf("/portal/outlets/%d", outletID),
 				Text: "门店“" + w.Now.Name + "”的变更申请" + map[string]string{"accepted": "已同意，资料已经更新。", "declined": "没有同意：" + answer}[state]})
 			if err != nil {
 				return err

@@ -54,12 +54,14 @@ CREATE INDEX merchant_sessions_user ON merchant_sessions (user_id);
 CREATE INDEX merchant_sessions_seen ON merchant_sessions (seen_at);
 
 -- merchant_notices: what a merchant is told. audience: who may read it, as rights of
--- package account ("" everybody of the merchant). Append-only, pruned by age.
+-- package account ("" everybody of the merchant). outlet_id: the shop that it is about,
+-- which managers of others don't hear of. Append-only, pruned by age.
 CREATE TABLE merchant_notices (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     merchant_id bigint NOT NULL REFERENCES merchants,
     kind        text   NOT NULL CHECK (kind ~ '^[a-z][a-z_.]{0,39}$'),
     audience    text   NOT NULL DEFAULT '' CHECK (audience IN ('', 'money', 'shops', 'owner')),
+    outlet_id   bigint,
     text        text   NOT NULL CHECK (text <> '' AND length(text) <= 500),
     url         text   NOT NULL DEFAULT '' CHECK (url = '' OR url LIKE '/portal%'),
     at          timestamptz NOT NULL
