@@ -53,6 +53,8 @@ func faultTitle(fault string, status int) string {
 		return "证书有问题：过期、域名不符或不被信任"
 	case "address":
 		return "域名指向内部网络，不会推送"
+	case "secret":
+		return "密钥读不出来，请更换密钥"
 	case "connect":
 		return "连接不上或中途断开"
 	}

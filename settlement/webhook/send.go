@@ -55,6 +55,9 @@ func post(ctx context.Context, client *http.Client, m *task, at time.Time) outco
 }
 
 func try(ctx context.Context, client *http.Client, m *task, at time.Time) outcome {
+	if len(m.secrets) == 0 { // nothing goes out unsigned
+		return outcome{fault: "secret"}
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, strings.NewReader(m.body))
 	if err != nil {
 		return outcome{fault: "url"}

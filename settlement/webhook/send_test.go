@@ -355,6 +355,29 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
+// TestSecretDamaged: an endpoint whose secret does not open fails for itself, unsigned
+// nothing is sent, and others are told as ever.
+func TestSecretDamaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newTarget(t, nil)
+	bad, _ := w.endpoint(1, r.URL)
+	good, _ := w.endpoint(2, r.URL)
+	w.exec(`UPDATE webhook_endpoints SET secret = '\x00' WHERE id = $1`, bad)
+	one, err := w.store.Test(t.Context(), by, 1, bad)
+	w.must(err)
+	other, err := w.store.Test(t.Context(), by, 2, good)
+	w.must(err)
+	w.turn(w.sender(r))
+	m, _, err := w.store.Message(t.Context(), 1, bad, one)
+	w.must(err)
+	n, _, err := w.store.Message(t.Context(), 2, good, other)
+	w.must(err)
+	if m.State != webhook.Waiting || m.Fault != "secret" || n.State != webhook.Delivered || len(r.all()) != 1 {
+		t.Errorf("%+v and %+v, %d requests", m, n, len(r.all()))
+	}
+}
+
 // TestDied: who dies after sending leaves the message to others, once its lease is
 // over.
 func TestDied(t *testing.T) {
