@@ -49,7 +49,7 @@ type Payment struct {
 	OfficeID    int64
 	Office      string
 	Path        string     // of the office in the tree
-	From, Until ledger.Day // of the statements, both included
+	From, Until ledger.Day // of the statements, both included; what came back of other days is in it too
 	State       PaymentState
 	Lines       int64
 	Fen         int64

@@ -18,7 +18,8 @@ import (
 const MaxLines = 20_000
 
 // NewPayment says what a payment is to be made of: the confirmed and resolved
-// statements of the merchants of an office, of these days (both included).
+// statements of the merchants of an office, of these days (both included), and whatever
+// has come back of others.
 type NewPayment struct {
 	OfficeID    int64
 	From, Until ledger.Day
@@ -38,7 +39,8 @@ type Payable struct {
 	Merchant   string
 	Fen        int64
 	Statements int32
-	NoAccount  bool // no usable bank account is noted, so it is left out
+	Taken      int64 // of it taken off for what came back on other days
+	NoAccount  bool  // no usable bank account is noted, so it is left out
 }
 
 // PaymentPreview is what a payment would be.
@@ -50,13 +52,17 @@ type PaymentPreview struct {
 	Waiting int64     // statements of these days that are not confirmed yet, or disputed
 }
 
+// payable is the condition of a statement s that goes into a payment for the days $2
+// to $3: of these days, and of any other what has come back, or a merchant would be
+// paid more than it is owed by leaving a day out.
+const payable = ` (s.business_day BETWEEN $2 AND $3 OR s.due_fen < 0)
+	  AND s.state IN ('confirmed', 'resolved') AND s.payment_id IS NULL AND s.due_fen <> 0 `
+
 // payableSQL is what merchants of an office $1 are to be paid for the days $2 to $3.
-// What an earlier day has to take back is taken off by choosing that day too.
-const payableSQL = `SELECT s.merchant_id, m.name, sum(s.due_fen)::bigint, count(*)::integer
+const payableSQL = `SELECT s.merchant_id, m.name, sum(s.due_fen)::bigint, count(*)::integer,
+		-coalesce(sum(s.due_fen) FILTER (WHERE s.business_day NOT BETWEEN $2 AND $3), 0)::bigint
 	FROM statements s JOIN merchants m ON m.id = s.merchant_id
-	WHERE m.office_id = $1 AND s.business_day BETWEEN $2 AND $3
-	  AND s.state IN ('confirmed', 'resolved') AND s.payment_id IS NULL AND s.due_fen <> 0
-	GROUP BY 1, 2 HAVING sum(s.due_fen) > 0 ORDER BY 1`
+	WHERE m.office_id = $1 AND` + payable + `GROUP BY 1, 2 HAVING sum(s.due_fen) > 0 ORDER BY 1`
 
 // PreviewPayment says what MakePayment would make now. merchant.FieldErrors.
 func (s *Store) PreviewPayment(ctx context.Context, n NewPayment) (*PaymentPreview, error) {
@@ -88,7 +94,7 @@ func (s *Store) preview(ctx context.Context, tx pgx.Tx, n NewPayment) (*PaymentP
 		return nil, nil, fmt.Errorf("payable: %w", err)
 	}
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Payable, err error) {
-		return p, row.Scan(&p.MerchantID, &p.Merchant, &p.Fen, &p.Statements)
+		return p, row.Scan(&p.MerchantID, &p.Merchant, &p.Fen, &p.Statements, &p.Taken)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("payable: %w", err)
@@ -141,9 +147,7 @@ func (s *Store) makePayment(ctx context.Context, tx pgx.Tx, by merchant.By, n Ne
 	}
 	// Whoever waited here for another maker reads below what that one left.
 	_, err = tx.Exec(ctx, `SELECT FROM statements s JOIN merchants m ON m.id = s.merchant_id
-		WHERE m.office_id = $1 AND s.business_day BETWEEN $2 AND $3 AND s.state IN ('confirmed', 'resolved')
-		  AND s.payment_id IS NULL AND s.due_fen <> 0
-		ORDER BY s.merchant_id, s.business_day FOR NO KEY UPDATE OF s`, n.OfficeID, n.From.Date(), n.Until.Date())
+		WHERE m.office_id = $1 AND`+payable+`ORDER BY s.merchant_id, s.business_day FOR NO KEY UPDATE OF s`, n.OfficeID, n.From.Date(), n.Until.Date())
 	if err != nil {
 		return 0, fmt.Errorf("settlement.MakePayment: lock: %w", err)
 	}
@@ -163,17 +167,20 @@ func (s *Store) makePayment(ctx context.Context, tx pgx.Tx, by merchant.By, n Ne
 	if err := s.putLines(ctx, tx, id, pre.Lines, accounts); err != nil {
 		return 0, err
 	}
-	tag, err := tx.Exec(ctx, `UPDATE statements s SET payment_id = $1, version = version + 1 FROM payment_lines l
-		WHERE l.payment_id = $1 AND s.merchant_id = l.merchant_id AND s.business_day BETWEEN $2 AND $3
-		  AND s.state IN ('confirmed', 'resolved') AND s.payment_id IS NULL AND s.due_fen <> 0`, id, n.From.Date(), n.Until.Date())
+	_, err = tx.Exec(ctx, `UPDATE statements s SET payment_id = $1, version = version + 1 FROM payment_lines l
+		WHERE l.payment_id = $1 AND s.merchant_id = l.merchant_id AND`+payable, id, n.From.Date(), n.Until.Date())
 	if err != nil {
 		return 0, fmt.Errorf("settlement.MakePayment: take in: %w", err)
 	}
-	var want int64
-	for _, l := range pre.Lines {
-		want += int64(l.Statements)
+	// What was confirmed, or taken by another maker, between the two statements.
+	var differs bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM payment_lines l LEFT JOIN (
+			SELECT merchant_id, count(*) AS n, sum(due_fen) AS fen FROM statements WHERE payment_id = $1 GROUP BY 1) AS s USING (merchant_id)
+		WHERE l.payment_id = $1 AND (s.n IS DISTINCT FROM l.statements OR s.fen IS DISTINCT FROM l.fen))`, id).Scan(&differs)
+	if err != nil {
+		return 0, fmt.Errorf("settlement.MakePayment: take in: %w", err)
 	}
-	if tag.RowsAffected() != want { // confirmed between the two statements: once more
+	if differs {
 		return 0, fmt.Errorf("settlement.MakePayment: %w", ErrChanged)
 	}
 	return id, event.Record(ctx, tx, by.Actor, "payment.make", paymentObject(id), by.Reason, nil,

@@ -230,6 +230,40 @@ func TestPreview(t *testing.T) {
 	}
 }
 
+// TestTakenBackIsTakenOff: what has come back of other days is taken off what is paid
+// for these, so that nobody is paid more than the union owes.
+func TestTakenBackIsTakenOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3, CloserOptions{})
+	d := w.today - 4
+	a, b := w.buy(1, d, 1000, 500, 500), w.buy(3, d, 1000, 500, 500)
+	w.buy(5, d, 1000, 500, 500)
+	w.close(d)
+	w.undo(a, d+1, 300) // 300 come back
+	w.undo(b, d+1, 500) // all of it
+	w.close(d + 1)
+	w.banked(1, 2, 3)
+	w.exec(`UPDATE statements SET state = 'confirmed'`)
+	pre, err := w.store.PreviewPayment(w.ctx, NewPayment{2, d, d})
+	w.must(err)
+	want := []Payable{{MerchantID: 1, Merchant: "商家1", Fen: 200, Statements: 2, Taken: 300}, {MerchantID: 3, Merchant: "商家3", Fen: 500, Statements: 1}}
+	if diff := cmp.Diff(want, pre.Lines); diff != "" || pre.Fen != 700 {
+		t.Errorf("%d fen, lines (-want +got):\n%s", pre.Fen, diff)
+	}
+	id, err := w.store.MakePayment(w.ctx, finance, NewPayment{2, d, d})
+	w.must(err)
+	w.approve(id)
+	_, err = w.store.AnswerAll(w.ctx, finance, id, "")
+	w.must(err)
+	w.close(w.today)
+	if st := w.statement(1, w.today); st.ClosingFen != 0 || st.PaidFen != 200 || w.statement(1, d+1).State != StatePaid {
+		t.Errorf("after the payment: %+v", st)
+	}
+	if r := w.audit(); !r.OK() {
+		t.Error(lines(r))
+	}
+}
+
 func TestPayableTo(t *testing.T) {
 	t.Parallel()
 	good := application.Bank{Holder: "商家", Bank: "银行", Account: "6222 0200-1"}
