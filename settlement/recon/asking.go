@@ -15,8 +15,15 @@ import (
 )
 
 // Sample reads the first rows below the heading of a file that asks for its columns,
-// so that people see which column is which; and what was guessed.
+// so that people see which column is which; and what was guessed. It opens the whole
+// workbook, which is why only a few at once do.
 func (s *Store) Sample(ctx context.Context, f *File, rows int) (lines [][]string, guessed Columns, err error) {
+	select {
+	case s.samples <- struct{}{}:
+		defer func() { <-s.samples }()
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("recon.Sample: %w", ctx.Err())
+	}
 	in, err := sheet.Open(&upload{ctx: ctx, s: s, file: f.ID, size: f.Bytes}, f.Bytes, s.limits)
 	if err != nil {
 		return nil, nil, fmt.Errorf("recon.Sample: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"unioncard/card/personal"
 	"unioncard/card/union/event"
 	"unioncard/card/union/staff"
 	"unioncard/merchant"
@@ -30,6 +31,8 @@ func checkText(field, text, missing string) error {
 		return fault(field, missing)
 	case n > MaxReason:
 		return fault(field, fmt.Sprintf("最多 %d 个字，现在有 %d 个", MaxReason, n))
+	case personal.Mentioned(text): // it is kept in plain, and in the log of events
+		return fault(field, "不要写身份证号或手机号，写收银单号就能查到")
 	}
 	return nil
 }

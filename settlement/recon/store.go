@@ -44,11 +44,13 @@ type Store struct {
 	limits sheet.Limits
 	open   int
 	wake   chan struct{}
+	// samples are places for those who look into a file that asks for its columns.
+	samples chan struct{}
 }
 
 // New makes a store over a pool.
 func New(db merchant.DB, o Options) *Store {
-	s := &Store{db: db, vault: o.Vault, clock: o.Clock, log: o.Logger, limits: o.Limits, open: o.Open, wake: make(chan struct{}, 1)}
+	s := &Store{db: db, vault: o.Vault, clock: o.Clock, log: o.Logger, limits: o.Limits, open: o.Open, wake: make(chan struct{}, 1), samples: make(chan struct{}, sampling)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -227,6 +229,8 @@ func fileName(name string) string {
 const (
 	chunkBytes   = 1 << 20
 	purposeChunk = "till file chunk"
+	// sampling is how many files are looked into at once for a page.
+	sampling = 2
 )
 
 func aad(file int64, n int) []byte {

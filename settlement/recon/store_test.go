@@ -38,6 +38,9 @@ func TestThreePlantedDifferences(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	_ = one
+	if _, ok := errors.AsType[merchant.FieldErrors](w.store.Explain(w.ctx, w.shop, theirs.ID, owner, "顾客 13812345678 可以作证")); !ok {
+		t.Error("a worker's number was kept in plain")
+	}
 	w.must(w.store.Explain(w.ctx, w.shop, theirs.ID, owner, "当时断网，手工打了折"))
 	if n, files, err := w.store.Todo(w.ctx, w.shop); n != 2 || files != 0 || err != nil {
 		t.Errorf("%d and %d to do, %v", n, files, err)
