@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,8 +34,9 @@ func answerHead(row *sheet.Row) (c answerColumns, ok bool) {
 // readAnswers reads what a bank says of a payment's lines: a table with the columns
 // 序号, 金额 and 结果, and perhaps 流水号 and 原因, such as the bank file that was sent
 // with results added. Its line of totals is passed over. *sheet.Error for a file that
-// can't be read, merchant.FieldErrors (field "answer") for rows that can't.
-func readAnswers(file io.ReaderAt, size int64) ([]settlement.LineAnswer, error) {
+// can't be read, merchant.FieldErrors (field "answer") for rows that can't, and for a
+// file that says of itself that it is of another payment than number.
+func readAnswers(file io.ReaderAt, size int64, number string) ([]settlement.LineAnswer, error) {
 	limits := sheet.DefaultLimits()
 	limits.Bytes, limits.Rows = 16<<20, settlement.MaxLines+100
 	r, err := sheet.Open(file, size, limits)
@@ -57,10 +59,14 @@ func readAnswers(file io.ReaderAt, size int64) ([]settlement.LineAnswer, error) 
 			columns, found = answerHead(row)
 			continue
 		}
-		if strings.Contains(row.Cell(columns.no).Text, "合计") || blankRow(row) {
+		other := otherPayment(row, number)
+		if other == "" && (strings.Contains(row.Cell(columns.no).Text, "合计") || blankRow(row)) {
 			continue
 		}
 		a, fault := answerOf(row, columns)
+		if other != "" {
+			fault = "这是付款 " + other + " 的，不是 " + number + " 的"
+		}
 		if fault == "" {
 			out = append(out, a)
 		} else if len(wrong) < maxAnswerFaults {
@@ -74,6 +80,22 @@ func readAnswers(file io.ReaderAt, size int64) ([]settlement.LineAnswer, error) 
 		wrong.Add("answer", "表头下面没有内容")
 	}
 	return out, wrong.Err()
+}
+
+// paymentNumbers finds the numbers of payments, as bank files carry them.
+var paymentNumbers = regexp.MustCompile(`\bFK[0-9]+\b`)
+
+// otherPayment is the number of another payment that a row carries, "" for none: two
+// months' files of one merchant and one sum look the same but for it.
+func otherPayment(row *sheet.Row, number string) string {
+	for _, c := range row.Cells {
+		for _, n := range paymentNumbers.FindAllString(c.Text, -1) {
+			if n != number {
+				return n
+			}
+		}
+	}
+	return ""
 }
 
 func blankRow(row *sheet.Row) bool {
@@ -103,9 +125,15 @@ func answerOf(row *sheet.Row, at answerColumns) (a settlement.LineAnswer, fault 
 		return a, "金额不对"
 	}
 	a.Fen = amount
-	switch result := strings.TrimSpace(row.Cell(at.result).Text); {
-	case slices.ContainsFunc([]string{"失败", "不成功", "未成功", "退", "拒", "未到", "未付"}, func(w string) bool { return strings.Contains(result, w) }):
-	case slices.ContainsFunc([]string{"成功", "到账", "已付", "已支付", "完成"}, func(w string) bool { return strings.Contains(result, w) }):
+	result := strings.TrimSpace(row.Cell(at.result).Text)
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(result, w) })
+	}
+	switch {
+	case says("失败", "不成功", "未成功", "退", "拒", "未到", "未付"):
+	case says("未", "没", "不", "部分", "待", "正在", "处理中", "受理中"): // neither, so far
+		return a, "结果看不懂，请填“成功”或“失败”"
+	case says("成功", "到账", "已付", "已支付", "完成"):
 		a.Paid = true
 	default:
 		return a, "结果看不懂，请填“成功”或“失败”"

@@ -229,7 +229,7 @@ func (h *Handlers) answer(x *exchange.Exchange, form *exchange.Form, pay *settle
 		if f == nil {
 			return settlement.Answered{}, merchant.FieldErrors{{Field: "answer", Message: "请选择银行的回盘文件（Excel 或 CSV）"}}
 		}
-		answers, err := readAnswers(bytes.NewReader(f.Data), int64(len(f.Data)))
+		answers, err := readAnswers(bytes.NewReader(f.Data), int64(len(f.Data)), pay.Number())
 		if err != nil {
 			return settlement.Answered{}, err
 		}
