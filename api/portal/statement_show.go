@@ -17,6 +17,9 @@ import (
 // shownAdjustments bounds what a page lists; the files have the rest.
 const shownAdjustments = 200
 
+// printing is how many PDFs a node writes at once: each takes 50 MB for its font.
+const printing = 4
+
 type statementPage struct {
 	page.Frame
 	S        *settlement.Statement
@@ -156,6 +159,12 @@ func (h *Handlers) StatementPDF(x *exchange.Exchange) error {
 	s, names, err := h.ownStatement(x)
 	if err != nil {
 		return err
+	}
+	select {
+	case h.papers <- struct{}{}:
+		defer func() { <-h.papers }()
+	case <-x.Ctx.Done():
+		return x.Ctx.Err()
 	}
 	font, err := paper.Font()
 	if err != nil {
