@@ -15,8 +15,9 @@ type Funds struct {
 // spent is what a purchase that was refused has learnt of union money.
 type spent struct {
 	budgets map[int64]bool // pay nothing more here
-	// vouchers that are not to be had any more.
-	vouchers map[voucherKey]bool
+	// vouchers is which voucher of a series the card really holds; nil: as the memory
+	// has it.
+	vouchers map[int64]int16
 }
 
 // unfunded has a bit for each offer whose budget does not pay here and now.
@@ -86,7 +87,10 @@ func (p *pricer) held(dst []voucher.Held, b *basket) []voucher.Held {
 	}
 	kept := dst[:0]
 	for _, h := range dst {
-		if !b.spent.budgets[h.Series.ID] && !b.spent.vouchers[voucherKey{b.serial, h.Series.ID, h.No}] {
+		if b.spent.vouchers != nil {
+			h.No = b.spent.vouchers[h.Series.ID]
+		}
+		if h.No != 0 && !b.spent.budgets[h.Series.ID] {
 			kept = append(kept, h)
 		}
 	}

@@ -111,8 +111,8 @@ func (l *lane) writeBy(parent context.Context, rows []*row, deadline time.Time) 
 			f, err = l.resolve(parent)
 		}
 		if f == faultShort {
-			if err = l.rebalance(ctx); err != nil {
-				f = faultOf(err)
+			if failed := l.rebalance(ctx); failed != nil {
+				f, err = faultOf(failed), failed
 			}
 			if f == faultLocked { // by batches on other slices, which end soon
 				f = faultConflict

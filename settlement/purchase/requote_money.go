@@ -5,13 +5,15 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"unioncard/settlement/budget/voucher"
 )
 
 // quoteFunded quotes what the budgets and vouchers in the database give: a budget
 // that has too little left for what the quote would draw on it pays nothing of it, and
 // the basket is priced again.
 func (c *Committer) quoteFunded(ctx context.Context, b *basket, ans *VerifyAnswer) error {
-	b.spent = &spent{budgets: map[int64]bool{}, vouchers: map[voucherKey]bool{}}
+	b.spent = &spent{budgets: map[int64]bool{}}
 	ids := append([]int64(nil), b.terms.Terms.Budgets()...)
 	for _, f := range b.contract.Lifts(b.at) {
 		ids = append(ids, f.Terms.Budgets()...)
@@ -27,14 +29,8 @@ func (c *Committer) quoteFunded(ctx context.Context, b *basket, ans *VerifyAnswe
 	for _, id := range ids {
 		b.spent.budgets[id] = left[id] <= 0
 	}
-	for _, h := range held {
-		var there bool
-		err := c.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM vouchers WHERE card_serial = $1 AND series_id = $2 AND no = $3 AND state = $4)`,
-			b.serial, h.Series.ID, h.No, voucherHeld).Scan(&there)
-		if err != nil {
-			return fmt.Errorf("purchase: read voucher: %w", err)
-		}
-		b.spent.vouchers[voucherKey{b.serial, h.Series.ID, h.No}] = !there
+	if err := c.vouchersHeld(ctx, b, held); err != nil {
+		return err
 	}
 	for range len(ids) + 1 { // each time round takes one budget out
 		c.pricer.quote(b, ans)
@@ -51,6 +47,31 @@ func (c *Committer) quoteFunded(ctx context.Context, b *basket, ans *VerifyAnswe
 		if !over {
 			break
 		}
+	}
+	return nil
+}
+
+// vouchersHeld reads which voucher of each series the card holds now: the memory, a
+// moment behind, may know only of one that another till has just used.
+func (c *Committer) vouchersHeld(ctx context.Context, b *basket, held []voucher.Held) error {
+	series := make([]int64, len(held))
+	for i, h := range held {
+		series[i] = h.Series.ID
+	}
+	b.spent.vouchers = make(map[int64]int16, len(held))
+	rows, err := c.pool.Query(ctx, `SELECT series_id, min(no) FROM vouchers
+		WHERE card_serial = $1 AND series_id = ANY ($2) AND state = $3 GROUP BY series_id`, b.serial, series, voucherHeld)
+	if err != nil {
+		return fmt.Errorf("purchase: read vouchers: %w", err)
+	}
+	var id int64
+	var no int16
+	_, err = pgx.ForEachRow(rows, []any{&id, &no}, func() error {
+		b.spent.vouchers[id] = no
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("purchase: read vouchers: %w", err)
 	}
 	return nil
 }

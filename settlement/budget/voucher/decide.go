@@ -56,11 +56,20 @@ type claimant struct {
 	has            time.Time // when the member got a pack of the series; zero: never
 }
 
+// claimSettings hold for a transaction of claims: its statements are planned once, for
+// whatever size their tables will have. A plan made while a table was empty would read
+// the whole of it for every claim.
+const claimSettings = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+	set_config('enable_mergejoin', 'off', true)`
+
 // decide settles a batch of claims in one transaction. All that give out packs of a
 // series lock its row first, so what is read of it after that stays true until the
 // commit.
 func (c *Claimer) decide(ctx context.Context, rows []*claim) error {
 	return merchant.InTx(ctx, c.pool, "voucher", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, claimSettings); err != nil {
+			return fmt.Errorf("voucher: begin: %w", err)
+		}
 		offers, now, err := lockOffers(ctx, tx, rows)
 		if err != nil {
 			return err
@@ -130,6 +139,20 @@ func readOffers(ctx context.Context, tx pgx.Tx, sql string, ids []int64) (map[in
 	return offers, now, nil
 }
 
+// claimantsSQL finds who is behind each claim: $1 session hashes, $2 series, $3 and $4
+// since when a session must have been seen and made, $5 now. The vouchers are reached by
+// LATERAL (OFFSET 0): a few by their primary key for each claim, where a join planned
+// while the table was empty would go through the whole series for each.
+const claimantsSQL = `SELECT r.i, coalesce(m.id, 0), coalesce(c.serial, 0), coalesce(c.status, 0),
+		coalesce(c.valid_until < ($5::timestamptz AT TIME ZONE 'Asia/Shanghai')::date, false), coalesce(c.territory, 0),
+		(SELECT min(v.got_at) FROM cards o CROSS JOIN LATERAL (
+			SELECT got_at FROM vouchers WHERE card_serial = o.serial AND series_id = r.series OFFSET 0) v WHERE o.member_id = m.id)
+	FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY r(hash, series, i)
+	LEFT JOIN phone_sessions se ON se.hash = r.hash AND se.seen_at > $3 AND se.created_at > $4
+	LEFT JOIN members m ON m.id = se.member_id AND m.status IN (1, 3)
+	LEFT JOIN live_cards lc ON lc.member_id = m.id
+	LEFT JOIN cards c ON c.serial = lc.card_serial`
+
 // claimants finds who is behind each claim. A member's earlier card counts for what
 // the member has had.
 func (c *Claimer) claimants(ctx context.Context, tx pgx.Tx, rows []*claim, now time.Time) ([]claimant, error) {
@@ -138,14 +161,7 @@ func (c *Claimer) claimants(ctx context.Context, tx pgx.Tx, rows []*claim, now t
 		hashes[i], series[i] = r.hash, r.series
 	}
 	l := c.opts.Limits
-	found, err := tx.Query(ctx, `SELECT r.i, coalesce(m.id, 0), coalesce(c.serial, 0), coalesce(c.status, 0),
-			coalesce(c.valid_until < ($5::timestamptz AT TIME ZONE 'Asia/Shanghai')::date, false), coalesce(c.territory, 0),
-			(SELECT min(v.got_at) FROM cards o JOIN vouchers v ON v.card_serial = o.serial WHERE o.member_id = m.id AND v.series_id = r.series)
-		FROM unnest($1::bytea[], $2::bigint[]) WITH ORDINALITY r(hash, series, i)
-		LEFT JOIN phone_sessions se ON se.hash = r.hash AND se.seen_at > $3 AND se.created_at > $4
-		LEFT JOIN members m ON m.id = se.member_id AND m.status IN (1, 3)
-		LEFT JOIN live_cards lc ON lc.member_id = m.id
-		LEFT JOIN cards c ON c.serial = lc.card_serial`,
+	found, err := tx.Query(ctx, claimantsSQL,
 		hashes, series, now.Add(-l.Idle), now.Add(-l.Absolute), now)
 	if err != nil {
 		return nil, fmt.Errorf("voucher: read claimants: %w", err)
