@@ -29,6 +29,7 @@ func (h *Handlers) workSources() []func(ctx context.Context, acct *staff.Account
 		h.workSilent,
 		h.workMembers,
 		h.workBatches,
+		h.workMoney,
 	}
 }
 
