@@ -31,7 +31,7 @@ func (h *Handlers) Home(x *exchange.Exchange) error {
 	if p.Shops, err = h.Accounts.Shops(x.Ctx, x.Merchant); err != nil {
 		return err
 	}
-	for _, find := range []func(*exchange.Exchange, *homePage) error{h.contractTasks, h.documentTasks, h.shopTasks, h.reconTasks} {
+	for _, find := range []func(*exchange.Exchange, *homePage) error{h.contractTasks, h.documentTasks, h.shopTasks, h.statementTasks, h.reconTasks} {
 		if err := find(x, p); err != nil {
 			return err
 		}

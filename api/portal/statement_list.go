@@ -8,6 +8,7 @@ import (
 	"unioncard/api/exchange"
 	"unioncard/api/page"
 	"unioncard/card/union/keyset"
+	"unioncard/merchant/account"
 	"unioncard/settlement"
 	"unioncard/settlement/ledger"
 )
@@ -90,6 +91,25 @@ func (h *Handlers) StatementList(x *exchange.Exchange) error {
 		return s.ID, s.ID
 	})
 	return h.Pages.Page(x, "portal/statement_list", p)
+}
+
+// statementTasks: statements to be confirmed or disputed before their term is over.
+func (h *Handlers) statementTasks(x *exchange.Exchange, p *homePage) error {
+	if h.Statements == nil || !x.Merchant.May(account.Money) {
+		return nil
+	}
+	f := settlement.Filter{Merchant: x.Merchant.MerchantID, State: settlement.StateClosed}
+	sum, err := h.Statements.Total(x.Ctx, "", f)
+	if err != nil || sum.Statements == 0 {
+		return err
+	}
+	first, err := h.Statements.List(x.Ctx, "", f, keyset.Page{Sort: "id", Limit: 1})
+	if err != nil || len(first) == 0 { // the last one was just confirmed
+		return err
+	}
+	p.Tasks = append(p.Tasks, task{strconv.FormatInt(sum.Statements, 10) + " 张结算单等您确认",
+		"最早的一张到 " + first[0].ConfirmBy.String() + " 为止；到期没有异议的自动确认。", statementsPath + "?state=" + string(settlement.StateClosed)})
+	return nil
 }
 
 // dayOf reads a day of a filter that is one, or is "".
