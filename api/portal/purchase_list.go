@@ -11,6 +11,7 @@ import (
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
+	"unioncard/merchant/terms"
 	"unioncard/settlement/report"
 )
 
@@ -189,11 +190,22 @@ func (p *purchasePage) Quantity(milli int64) string {
 }
 
 // OfferName is an offer as people know it.
-func (p *purchasePage) OfferName(id string) string {
-	if series, ok := strings.CutPrefix(id, "voucher-"); ok {
-		return "消费券（" + series + " 号活动）"
+func (p *purchasePage) OfferName(o report.SaleOffer) string {
+	if o.Series != "" {
+		return "消费券：" + o.Series
 	}
-	return "优惠 " + id
+	return "优惠 " + o.Offer
+}
+
+// Goods is what a line sold: the till in a browser sends a basket's sums.
+func (p *purchasePage) Goods(l report.SaleLine) string {
+	switch {
+	case l.SKU == terms.RestCategory || l.SKU == "" && l.Category == terms.RestCategory:
+		return "未分商品"
+	case l.SKU != "":
+		return l.SKU
+	}
+	return l.Category
 }
 
 // UndoName is a kind of undoing.

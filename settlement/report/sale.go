@@ -174,6 +174,7 @@ type (
 		Offer    string `json:"offer"`
 		Fen      int64  `json:"fen"`
 		UnionFen int64  `json:"union_fen"`
+		Series   string `json:"-"` // the name of a voucher's series, "" for others
 	}
 	SaleLine struct {
 		SKU          string `json:"sku"`
@@ -224,6 +225,9 @@ func (s *Store) Sale(ctx context.Context, merchantID int64, outlets []int64, id 
 	if err := json.Unmarshal(applied, &out.Offers); err != nil {
 		return nil, fmt.Errorf("report.Sale: offers: %w", err)
 	}
+	if err := s.nameVouchers(ctx, out.Offers); err != nil {
+		return nil, err
+	}
 	if lines != nil {
 		if err := json.Unmarshal([]byte(*lines), &out.Lines); err != nil {
 			return nil, fmt.Errorf("report.Sale: lines: %w", err)
@@ -238,6 +242,21 @@ func (s *Store) Sale(ctx context.Context, merchantID int64, outlets []int64, id 
 		return nil, fmt.Errorf("report.Sale: undoings: %w", err)
 	}
 	return out, nil
+}
+
+// nameVouchers puts the names of series beside the vouchers among offers.
+func (s *Store) nameVouchers(ctx context.Context, offers []SaleOffer) error {
+	for i := range offers {
+		text, voucher := strings.CutPrefix(offers[i].Offer, "voucher-")
+		series, err := strconv.ParseInt(text, 10, 64)
+		if !voucher || err != nil {
+			continue
+		}
+		if err := s.db.QueryRow(ctx, `SELECT coalesce((SELECT name FROM budgets WHERE id = $1), '')`, series).Scan(&offers[i].Series); err != nil {
+			return fmt.Errorf("report.Sale: series: %w", err)
+		}
+	}
+	return nil
 }
 
 // OutletNames are a merchant's outlets by id, all or those that the asker sees.
