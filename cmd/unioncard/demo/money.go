@@ -246,7 +246,7 @@ func (m *purse) reconcile(ctx context.Context) error {
 		return err
 	}
 	day := m.today - 2
-	file, err := m.tillFile(ctx, shop, day)
+	file, count, sum, err := m.tillFile(ctx, shop, day)
 	if err != nil {
 		return err
 	}
@@ -254,18 +254,19 @@ func (m *purse) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.Recon.Upload(ctx, recon.Upload{MerchantID: shop.id, By: user, Name: "收银流水.csv", First: day, Last: day, Rows: -1, Body: strings.NewReader(file)})
+	_, err = m.Recon.Upload(ctx, recon.Upload{MerchantID: shop.id, By: user, Name: "收银流水.csv", First: day, Last: day, Rows: count, Fen: sum, Body: strings.NewReader(file)})
 	for more := true; err == nil && more; {
 		more, err = m.Recon.Work(ctx)
 	}
 	return err
 }
 
-func (m *purse) tillFile(ctx context.Context, shop seller, day ledger.Day) (string, error) {
+// tillFile is the file, and its control totals: rows and fen.
+func (m *purse) tillFile(ctx context.Context, shop seller, day ledger.Day) (file string, count int, sum int64, err error) {
 	rows, err := m.Pool.Query(ctx, `SELECT merchant_ref, committed_at, amount_fen, discount_fen FROM purchases
 		WHERE merchant_id = $1 AND business_day = $2 AND state = 1 ORDER BY committed_at`, shop.id, day.Date())
 	if err != nil {
-		return "", err
+		return "", 0, 0, err
 	}
 	type sale struct {
 		Ref              string
@@ -274,10 +275,10 @@ func (m *purse) tillFile(ctx context.Context, shop seller, day ledger.Day) (stri
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sale])
 	if err != nil {
-		return "", err
+		return "", 0, 0, err
 	}
 	if len(list) < 3 {
-		return "", errors.New("too few sales")
+		return "", 0, 0, errors.New("too few sales")
 	}
 	list[1].Amount += 500
 	list = append(list[:2], list[3:]...)
@@ -287,10 +288,11 @@ func (m *purse) tillFile(ctx context.Context, shop seller, day ledger.Day) (stri
 	yuan := func(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
 	_ = w.Write([]string{"小票号", "交易时间", "消费金额", "优惠金额"})
 	for _, s := range list {
+		sum += s.Amount
 		_ = w.Write([]string{s.Ref, s.At.In(beijing).Format(time.DateTime), yuan(s.Amount), yuan(s.Discount)})
 	}
 	w.Flush()
-	return out.String(), w.Error()
+	return out.String(), len(list), sum, w.Error()
 }
 
 var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
