@@ -148,7 +148,16 @@ func (h *Handlers) SeriesNew(x *exchange.Exchange) error {
 	if parent.FirstDay > h.today() {
 		first = parent.FirstDay.String()
 	}
-	form := page.NewForm("first_day", first, "last_day", last, "per_pack", "1", "how", "claim", "stackable", "0", "territory", "0")
+	// What a city or a county pays is its own members' first.
+	place := "0"
+	offices, err := h.Applications.Offices(x.Ctx, x.Account.Path)
+	if err != nil {
+		return err
+	}
+	if len(offices) > 0 && offices[0].Code%10_000 != 0 {
+		place = strconv.Itoa(int(offices[0].Code))
+	}
+	form := page.NewForm("first_day", first, "last_day", last, "per_pack", "1", "how", "claim", "stackable", "0", "territory", place)
 	for _, name := range []string{"face", "packs", "per_pack"} {
 		if s := x.Query(name); s != "" {
 			form.Values.Set(name, s)
