@@ -161,6 +161,7 @@ func (s *Store) TopUpTx(ctx context.Context, tx pgx.Tx, by merchant.By, id, fen 
 	before := p.amount
 	p.amount += fen
 	p.alerted = min(p.alerted, p.level())
+	p.spread(1) // else what was nearly spent stays in one slice
 	if err := p.save(ctx, tx); err != nil {
 		return err
 	}
@@ -233,6 +234,9 @@ func (p *purse) giveBack(ctx context.Context, tx pgx.Tx, parent *purse) (rest in
 	if parent != nil {
 		to = ledger.Budget(parent.id)
 		parent.allocated -= rest
+		if parent.status != Closed {
+			parent.spread(1)
+		}
 		if err := parent.save(ctx, tx); err != nil {
 			return 0, err
 		}

@@ -374,3 +374,42 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Errorf("closed %d times, %+v, fund %d", closed, r.Figures, w.balance(ledger.Fund(2)))
 	}
 }
+
+// TestMoneyAfterTheTail: what comes into a budget that had nearly nothing left is
+// spread again, or all lanes would wait for one slice ever after.
+func TestMoneyAfterTheTail(t *testing.T) {
+	t.Parallel()
+	w := inTx(t)
+	slices := func(id int64) int64 { return w.count(`SELECT slices FROM budgets WHERE id = $1`, id) }
+	id := w.opened("预算", 20_000_000)
+	series := w.series(id, "券", 18_000_000)
+	w.must(w.open(series))
+	for range 20 {
+		w.spend(id, 100_000)
+	}
+	if n := slices(id); n != 1 || w.get(id).LeftFen != 0 {
+		t.Fatalf("%d slices, %d fen left", n, w.get(id).LeftFen)
+	}
+	w.must(w.topUp(id, 2_000_000))
+	if n := slices(id); n != 16 {
+		t.Errorf("%d slices after a top-up", n)
+	}
+	for range 20 {
+		w.spend(id, 100_000)
+	}
+	w.must(w.close(series))
+	if n := slices(id); n != 16 || w.get(id).LeftFen != 18_000_000 {
+		t.Errorf("%d slices after a series gave %d back", n, w.get(id).LeftFen)
+	}
+}
+
+// TestClosedDayStays: nothing is posted to a day that is sealed.
+func TestClosedDayStays(t *testing.T) {
+	t.Parallel()
+	w := inTx(t)
+	w.exec(`INSERT INTO business_days (day, closed_at) SELECT (clock_timestamp() AT TIME ZONE 'Asia/Shanghai')::date + n, now() FROM generate_series(-1, 0) n`)
+	id := w.opened("预算", 100)
+	if n := w.count(`SELECT count(*) FROM transfers t JOIN business_days d ON d.day = t.business_day WHERE t.credit = $1`, int64(ledger.Budget(id))); n != 0 {
+		t.Error("the money was posted to a sealed day")
+	}
+}

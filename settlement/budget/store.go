@@ -74,15 +74,20 @@ func named(err error) error {
 }
 
 // post writes one transfer of a budget's money, on today's business day by the
-// database's clock.
+// database's clock or the next that is not sealed. No statement holds these transfers,
+// so the day's lock, which comes before a budget's, is not taken: a day may still be
+// sealed before this transaction ends.
 func post(ctx context.Context, tx pgx.Tx, kind ledger.Kind, from, to ledger.Account, fen int64) error {
 	doc, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("budget: post: %w", err)
 	}
-	var now time.Time
-	if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+	var day ledger.Day
+	err = tx.QueryRow(ctx, `SELECT min(t.d) - date '1970-01-01' FROM (
+			SELECT (clock_timestamp() AT TIME ZONE 'Asia/Shanghai')::date + n AS d FROM generate_series(0, 2) AS n) AS t
+		WHERE NOT EXISTS (SELECT FROM business_days b WHERE b.day = t.d AND b.closed_at IS NOT NULL)`).Scan(&day)
+	if err != nil {
 		return fmt.Errorf("budget: post: %w", err)
 	}
-	return ledger.Post(ctx, tx, ledger.Transfer{Day: ledger.DayOf(now), Doc: doc, Kind: kind, Debit: from, Credit: to, Fen: fen})
+	return ledger.Post(ctx, tx, ledger.Transfer{Day: day, Doc: doc, Kind: kind, Debit: from, Credit: to, Fen: fen})
 }
