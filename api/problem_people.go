@@ -111,6 +111,8 @@ func peopleRows() []row {
 			"同时领取的人太多，还没有轮到您。", "请稍等再按一次“领取”；已经领到的不会重复，也不会丢。", 2 * time.Second}},
 		{is(push.ErrFull), problem{http.StatusServiceUnavailable, "too_many_streams", "连接太多",
 			"同时在线的手机太多，暂时收不到即时提醒。", "不影响使用会员码；请到“我的优惠”里查看记录。", time.Minute}},
+		{is(portal.ErrExporting), problem{http.StatusTooManyRequests, "too_many_exports", "正在导出的文件太多",
+			"上一个导出还没有下载完，或者现在导出的商家太多。", "请等上一个下载完；仍不行的，过一分钟再试，或者缩小日期范围。", time.Minute}},
 		{is(portal.ErrTooMany), problem{http.StatusTooManyRequests, "too_many_applications", "提交太频繁",
 			"这个网络在一小时内提交得太多，这次没有受理。", "请过一小时再试；着急的请直接联系当地工会。", time.Hour}},
 		{is(signing.ErrOwnProposal), problem{http.StatusForbidden, "own_proposal", "不能审批自己的提请",

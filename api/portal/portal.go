@@ -61,8 +61,8 @@ type Options struct {
 type Handlers struct {
 	Options
 	sending, uploading *limiter
-	exports            chan struct{} // places for those that write an export
-	papers             chan struct{} // and for those that write a PDF
+	exports            *places
+	papers             chan struct{} // places for those that write a PDF
 }
 
 // What one network address may do an hour, and all of them together: enough for a
@@ -75,7 +75,7 @@ const (
 // New returns the portal.
 func New(o Options) *Handlers {
 	return &Handlers{Options: o, sending: newLimiter(o.Clock, sendsPerHour, allSendsPerHour),
-		uploading: newLimiter(o.Clock, uploadsPerHour, allUploadsPerHour), exports: make(chan struct{}, exporting), papers: make(chan struct{}, printing)}
+		uploading: newLimiter(o.Clock, uploadsPerHour, allUploadsPerHour), exports: &places{of: map[int64]int{}}, papers: make(chan struct{}, printing)}
 }
 
 // ErrTooMany: an address, or all together, have sent too much within the hour.

@@ -3,8 +3,10 @@ package portal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"unioncard/api/console"
@@ -23,8 +25,38 @@ const (
 	csvStep     = 1_000
 )
 
-// exporting is how many exports a node writes at once.
-const exporting = 8
+// exporting is how many exports a node writes at once; of one merchant exportingOne, so
+// that slow lines of its own hold up nobody else's.
+const exporting, exportingOne = 24, 2
+
+// ErrExporting: too many exports are being written, of the merchant or in all.
+var ErrExporting = errors.New("portal: too many exports at once")
+
+// places are those of exports that are being written, by merchant.
+type places struct {
+	mu  sync.Mutex
+	all int
+	of  map[int64]int
+}
+
+// take takes a place; give gives it back, once. ErrExporting.
+func (p *places) take(merchantID int64) (give func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all >= exporting || p.of[merchantID] >= exportingOne {
+		return nil, ErrExporting
+	}
+	p.all++
+	p.of[merchantID]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.all--
+		if p.of[merchantID]--; p.of[merchantID] == 0 {
+			delete(p.of, merchantID)
+		}
+	}, nil
+}
 
 func saleHeads() []console.Column {
 	var out []console.Column
@@ -55,13 +87,12 @@ func (h *Handlers) PurchaseExport(x *exchange.Exchange) error {
 		l := console.ReadList(x, &console.ListSpec{Path: purchasesPath, Name: "交易", Columns: saleHeads()})
 		return console.Export(x, l, rows, h.Clock(), func(s report.Sale) []any { return saleCells(&s) })
 	}
-	select {
-	case h.exports <- struct{}{}:
-	default:
-		return ErrTooMany
+	give, err := h.exports.take(x.Merchant.MerchantID)
+	if err != nil {
+		return err
 	}
 	// The request's end gives the place back, however it comes.
-	context.AfterFunc(x.Ctx, func() { <-h.exports })
+	context.AfterFunc(x.Ctx, give)
 	name := "交易-" + w.From + "-" + w.Until + ".csv"
 	x.ContentType = []string{"text/csv; charset=utf-8"}
 	x.SetHeader("Content-Disposition", `attachment; filename="export.csv"; filename*=UTF-8''`+url.PathEscape(name))

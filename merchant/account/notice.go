@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -68,13 +67,4 @@ func (s *Store) ReadUpTo(ctx context.Context, u *User, id int64) error {
 		return fmt.Errorf("account.ReadUpTo: %w", err)
 	}
 	return nil
-}
-
-// MerchantOf is the merchant of a user, for the event log. ErrNotFound.
-func (s *Store) MerchantOf(ctx context.Context, user int64) (id int64, err error) {
-	err = s.db.QueryRow(ctx, `SELECT merchant_id FROM merchant_users WHERE id = $1`, user).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, ErrNotFound
-	}
-	return id, err
 }
