@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -191,6 +192,21 @@ func TestDayNotOver(t *testing.T) {
 	w.must(err)
 	if day != w.today+1 && !w.turned() {
 		t.Errorf("the open day is %v, want %v", day, w.today+1)
+	}
+}
+
+// TestOneClockAhead: a day is closed by itself only when the node's clock says too that
+// it is over; a database's that jumped ahead would seal days that have not been.
+func TestOneClockAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, CloserOptions{})
+	w.buy(1, w.today-2, 1000, 100, 50)
+	w.buy(1, w.today-1, 1000, 100, 50)
+	c := NewCloser(w.pool, CloserOptions{Duty: 1, After: time.Nanosecond, Clock: func() time.Time { return w.today.Start() }})
+	closed, err := c.CloseDue(w.ctx)
+	w.must(err)
+	if len(closed) != 1 || closed[0].Day != w.today-2 {
+		t.Errorf("closed %+v", closed)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // CloserOptions is what a Closer works with; zero values take the defaults.
 type CloserOptions struct {
-	Clock      func() time.Time // for pacing and metrics; days are the database's
+	Clock      func() time.Time // for pacing; days are the database's, but see over
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	// After is how long after midnight a day is closed by itself (default 5 minutes).
@@ -131,7 +131,8 @@ type Closed struct {
 	Took       time.Duration
 }
 
-// CloseDue closes every day that is over since CloserOptions.After, the oldest first.
+// CloseDue closes every day that is over since CloserOptions.After, by both the
+// database's clock and the node's, the oldest first.
 // ErrClosing if another closer is at it.
 func (c *Closer) CloseDue(ctx context.Context) (closed []Closed, err error) {
 	due, err := c.due(ctx)
@@ -144,7 +145,7 @@ func (c *Closer) CloseDue(ctx context.Context) (closed []Closed, err error) {
 			if err != nil {
 				return err
 			}
-			if now.Before((next + 1).Start().Add(c.opt.After)) {
+			if !c.over(next, now) {
 				return nil
 			}
 			did, err := c.closeDay(ctx, conn, next)
@@ -165,7 +166,15 @@ func (c *Closer) due(ctx context.Context) (bool, error) {
 	}
 	defer conn.Release()
 	next, now, err := nextDay(ctx, conn.Conn())
-	return err == nil && !now.Before((next + 1).Start().Add(c.opt.After)), err
+	return err == nil && c.over(next, now), err
+}
+
+// over says whether a day may be closed by itself, now being the database's clock,
+// which stamps the days. The node's own has to agree: one that jumped ahead would seal
+// days that have not been, and a seal is for good.
+func (c *Closer) over(day ledger.Day, now time.Time) bool {
+	end := (day + 1).Start().Add(c.opt.After)
+	return !now.Before(end) && !c.opt.Clock().Before(end)
 }
 
 // Close closes the days up to and with a day. It must be over (ErrDayNotOver), unless
