@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"unioncard/card/sheet"
 	"unioncard/merchant"
 	"unioncard/settlement/ledger"
 )
@@ -33,7 +34,8 @@ const purchaseColumns = `p.id, p.outlet_id, p.committed_at, p.business_day - dat
 
 // purchases reads what the merchant sold and undid on the days, what it sold on those
 // beside, and of what the file names by id the rest. A range of the primary key finds
-// it, as the ids are in order of time.
+// it, as the ids are in order of time. *sheet.Error for many more than a file can have
+// rows: they would not agree, and fill the memory before that is known.
 func (s *Store) purchases(ctx context.Context, db merchant.DB, merchantID int64, first, last ledger.Day, rows []Row) ([]Purchase, error) {
 	var out []Purchase
 	at := map[uuid.UUID]int{}
@@ -52,6 +54,9 @@ func (s *Store) purchases(ctx context.Context, db merchant.DB, merchantID int64,
 			}
 			if _, twice := at[p.ID]; twice {
 				continue
+			}
+			if len(out) >= 2*s.limits.Rows {
+				return &sheet.Error{Code: "too_many", Message: "这几天的优惠消费太多，一次对不完。请分成几段日期上传，一次少几天。"}
 			}
 			sale.Paid, sale.Has = sale.Fen-sale.Discount, hasAll
 			p.Sale = sale

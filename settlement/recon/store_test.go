@@ -3,6 +3,7 @@ package recon_test
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -298,6 +299,22 @@ func TestAnotherMerchantsFile(t *testing.T) {
 	}
 	c = w.upload(file(rows...))
 	if c.Newest.State != recon.Refused || c.Newest.FaultCode != "nothing_matches" || c.Current.Version != 1 {
+		t.Errorf("%+v", c.Newest)
+	}
+}
+
+// TestTooManySold: days of many more purchases than a file can have rows are refused
+// before they are held against it.
+func TestTooManySold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *recon.Options) {
+		o.Limits = sheet.DefaultLimits()
+		o.Limits.Rows = 5
+	})
+	for i := range 11 {
+		w.sell(noon.Add(time.Duration(i)*time.Minute), 10_000, "A"+strconv.Itoa(i))
+	}
+	if c := w.upload(file(line("A1", noon, 100, 10))); c.Newest.State != recon.Refused || c.Newest.FaultCode != "too_many" {
 		t.Errorf("%+v", c.Newest)
 	}
 }
