@@ -82,7 +82,7 @@ func Audit(ctx context.Context, db merchant.DB, o AuditOptions) (*Report, error)
 	err := merchant.InTx(ctx, db, "settlement", func(tx pgx.Tx) error {
 		// Hash and merge joins are what these questions take, on statistics of any age.
 		_, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
-			SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL timezone = 'UTC'`)
+			SET LOCAL enable_nestloop = off; SET LOCAL jit = off; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL timezone = 'UTC'`)
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,7 @@ func Audit(ctx context.Context, db merchant.DB, o AuditOptions) (*Report, error)
 type auditor struct {
 	tx    pgx.Tx
 	since ledger.Day
+	fetch int // undone purchases looked at at once; 0 for the default
 }
 
 func (a *auditor) run(ctx context.Context, r *Report) error {

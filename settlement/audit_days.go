@@ -2,8 +2,10 @@ package settlement
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -22,7 +24,8 @@ func (a *auditor) prepare(ctx context.Context, p *Proof) error {
 	if _, err := a.tx.Exec(ctx, sharesSQL+`; `+backsSQL); err != nil {
 		return err
 	}
-	rows, err := a.tx.Query(ctx, `SELECT p.merchant_id, p.id, p.card_serial, p.discount_fen, p.returned_fen, p.given_back_fen,
+	_, err := a.tx.Exec(ctx, `DECLARE audit_undone NO SCROLL CURSOR FOR
+		SELECT p.merchant_id, p.id, p.card_serial, p.discount_fen, p.returned_fen, p.given_back_fen,
 			p.union_share_fen, p.applied, array_agg(u.seq ORDER BY u.seq), array_agg(u.given_back_fen ORDER BY u.seq),
 			array_agg(u.union_back_fen ORDER BY u.seq), array_agg(u.returned_fen ORDER BY u.seq),
 			array_agg(u.kind ORDER BY u.seq), array_agg(u.business_day ORDER BY u.seq)
@@ -31,22 +34,10 @@ func (a *auditor) prepare(ctx context.Context, p *Proof) error {
 	if err != nil {
 		return err
 	}
-	var b backs
-	var backed [][]any
-	_, err = pgx.ForEachRow(rows, []any{&b.merchant, &b.id, &b.card, &b.discount, &b.returned, &b.given, &b.union, &b.applied,
-		&b.seqs, &b.givens, &b.unions, &b.returneds, &b.kinds, &b.days}, func() error {
-		p.Checked += int64(len(b.seqs))
-		more, err := b.compare(p)
-		backed = append(backed, more...)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	_, err = a.tx.CopyFrom(ctx, pgx.Identifier{"audit_backs"}, []string{"merchant_id", "id", "seq", "business_day", "kind",
-		"card_serial", "budget", "fen"}, pgx.CopyFromRows(backed))
-	if err != nil {
-		return err
+	for more := true; more; { // some at a time: years of undoings don't fit into memory
+		if more, err = a.backs(ctx, p); err != nil {
+			return err
+		}
 	}
 	_, err = a.tx.Exec(ctx, `ANALYZE audit_shares; ANALYZE audit_backs`)
 	if err != nil {
@@ -61,6 +52,33 @@ func (a *auditor) prepare(ctx context.Context, p *Proof) error {
 	p.Bad += n
 	p.Examples = append(p.Examples, what...)
 	return err
+}
+
+// fetched is how many undone purchases are looked at at once.
+const fetched = 10_000
+
+// backs takes the next undone purchases from the cursor; false after the last.
+func (a *auditor) backs(ctx context.Context, p *Proof) (more bool, err error) {
+	n := cmp.Or(a.fetch, fetched)
+	rows, err := a.tx.Query(ctx, fmt.Sprintf(`FETCH %d FROM audit_undone`, n))
+	if err != nil {
+		return false, err
+	}
+	var b backs
+	var backed [][]any
+	tag, err := pgx.ForEachRow(rows, []any{&b.merchant, &b.id, &b.card, &b.discount, &b.returned, &b.given, &b.union, &b.applied,
+		&b.seqs, &b.givens, &b.unions, &b.returneds, &b.kinds, &b.days}, func() error {
+		p.Checked += int64(len(b.seqs))
+		more, err := b.compare(p)
+		backed = append(backed, more...)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	_, err = a.tx.CopyFrom(ctx, pgx.Identifier{"audit_backs"}, []string{"merchant_id", "id", "seq", "business_day", "kind",
+		"card_serial", "budget", "fen"}, pgx.CopyFromRows(backed))
+	return tag.RowsAffected() == int64(n), err
 }
 
 // backs is a purchase with its undoings in their order.

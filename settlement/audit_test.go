@@ -116,7 +116,7 @@ func TestAuditFindsEach(t *testing.T) {
 			if _, err := tx.Exec(w.ctx, `SET LOCAL timezone = 'UTC'`); err != nil {
 				t.Fatal(err)
 			}
-			if err := (&auditor{tx: tx}).run(w.ctx, r); err != nil {
+			if err := (&auditor{tx: tx, fetch: 1}).run(w.ctx, r); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range r.Proofs {
