@@ -220,6 +220,28 @@ func TestLeft(t *testing.T) {
 	w.is("one whom the office took away", err, account.ErrNoSession)
 }
 
+// TestOfficeIsSeen: the owners are told what the office does about their users, and not
+// what they do themselves.
+func TestOfficeIsSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	office := merchant.By{Actor: "staff:1", Reason: "换了负责人"}
+	w.add("13900000001", account.Owner)
+	owner, _ := w.signIn("13900000001")
+	id, err := w.store.Add(w.ctx, office, w.merchant, account.Form{Name: "钱七", Phone: "13900000002", Roles: []account.Role{account.Owner}})
+	w.must(err)
+	w.must(w.store.ResetFactor(w.ctx, office, w.merchant, id, 0))
+	w.must(w.store.Disable(w.ctx, office, w.merchant, id, 0, true))
+	w.must(w.store.Disable(w.ctx, merchant.By{Actor: "merchant:1", Reason: "离职"}, w.merchant, w.add("13900000003", account.Finance), 0, false))
+	u, err := w.store.BySession(w.ctx, owner)
+	w.must(err)
+	rows, err := w.store.Notices(w.ctx, u, 0, 10)
+	w.must(err)
+	if len(rows) != 3 || !strings.Contains(rows[0].Text, "停用") || !strings.Contains(rows[1].Text, "重置") || !strings.Contains(rows[2].Text, "添加") {
+		t.Errorf("%+v", rows)
+	}
+}
+
 // TestRehash: after the index key was rotated a number still signs in.
 func TestRehash(t *testing.T) {
 	t.Parallel()

@@ -196,7 +196,19 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, by merchant.By, merchantI
 		return 0, fmt.Errorf("account.Add: %w", err)
 	}
 	r := record{MerchantID: merchantID, Roles: f.Roles, OutletIDs: f.OutletIDs}
+	if err := tellOwners(ctx, tx, by, merchantID, "签约工会为本商家添加了人员（"+titles(f.Roles)+"）"); err != nil {
+		return 0, err
+	}
 	return id, event.Record(ctx, tx, by.Actor, "portal.add_user", object(id), by.Reason, nil, r.state())
+}
+
+// tellOwners tells the owners what somebody of the office did about the merchant's
+// users, so that no access is given behind their back.
+func tellOwners(ctx context.Context, tx pgx.Tx, by merchant.By, merchantID int64, what string) error {
+	if !strings.HasPrefix(string(by.Actor), "staff:") {
+		return nil
+	}
+	return Notify(ctx, tx, merchantID, Notice{Kind: "portal.users", For: Owners, Text: what + "。不是您要求的，请马上联系签约工会。", URL: "/portal/users"})
 }
 
 // change of one user under the merchant's lock: ErrNotFound if it is not the
@@ -275,6 +287,9 @@ func (s *Store) Disable(ctx context.Context, by merchant.By, merchantID, id, ver
 				return err
 			}
 		}
+		if err := tellOwners(ctx, tx, by, merchantID, "签约工会停用了本商家的一位人员（"+titles(r.Roles)+"）"); err != nil {
+			return err
+		}
 		r.Disabled = true
 		// Who comes back sets a second factor up anew.
 		_, err := tx.Exec(ctx, `UPDATE merchant_users SET disabled = true, totp = NULL, totp_offered = NULL, totp_offered_at = NULL WHERE id = $1`, id)
@@ -288,7 +303,10 @@ func (s *Store) Disable(ctx context.Context, by merchant.By, merchantID, id, ver
 // ResetFactor forgets a user's second factor, which is set up anew at the next
 // sign-in, and ends the sessions. ErrNotFound, ErrStale.
 func (s *Store) ResetFactor(ctx context.Context, by merchant.By, merchantID, id, version int64) error {
-	return s.alter(ctx, by, merchantID, id, version, "portal.reset_second_factor", true, func(tx pgx.Tx, _ *record) error {
+	return s.alter(ctx, by, merchantID, id, version, "portal.reset_second_factor", true, func(tx pgx.Tx, r *record) error {
+		if err := tellOwners(ctx, tx, by, merchantID, "签约工会重置了本商家一位人员（"+titles(r.Roles)+"）的两步验证"); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, `UPDATE merchant_users SET totp = NULL, totp_offered = NULL, totp_offered_at = NULL WHERE id = $1`, id)
 		if err != nil {
 			return fmt.Errorf("account.ResetFactor: %w", err)
