@@ -29,6 +29,7 @@ var plainNumbers = []string{
 	"deadline_days", // a length
 	"target",        // how many cards a batch is to issue
 	"no",            // of a line in the payment that the address names
+	"request",       // of the outlet that the address names, looked up in it; api/portal's tests forge it
 	"user",          // one of the merchants' users that a number proved itself for; api/portal's tests forge it
 }
 
