@@ -203,10 +203,9 @@ func TestOneClockAhead(t *testing.T) {
 	w.buy(1, w.today-2, 1000, 100, 50)
 	w.buy(1, w.today-1, 1000, 100, 50)
 	c := NewCloser(w.pool, CloserOptions{Duty: 1, After: time.Nanosecond, Clock: func() time.Time { return w.today.Start() }})
-	closed, err := c.CloseDue(w.ctx)
-	w.must(err)
-	if len(closed) != 1 || closed[0].Day != w.today-2 {
-		t.Errorf("closed %+v", closed)
+	c.turn(w.ctx)
+	if n := w.count(`SELECT max(day) - date '1970-01-01' FROM business_days WHERE closed_at IS NOT NULL`); n != int64(w.today-2) {
+		t.Errorf("sealed %d, want %d", n, w.today-2)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // CloserOptions is what a Closer works with; zero values take the defaults.
 type CloserOptions struct {
-	Clock      func() time.Time // for pacing; days are the database's, but see over
+	Clock      func() time.Time // for pacing; days are the database's, but see overByBoth
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	// After is how long after midnight a day is closed by itself (default 5 minutes).
@@ -131,11 +131,14 @@ type Closed struct {
 	Took       time.Duration
 }
 
-// CloseDue closes every day that is over since CloserOptions.After, by both the
-// database's clock and the node's, the oldest first.
+// CloseDue closes every day that is over since CloserOptions.After, the oldest first.
 // ErrClosing if another closer is at it.
 func (c *Closer) CloseDue(ctx context.Context) (closed []Closed, err error) {
-	due, err := c.due(ctx)
+	return c.closeDue(ctx, c.over)
+}
+
+func (c *Closer) closeDue(ctx context.Context, over func(ledger.Day, time.Time) bool) (closed []Closed, err error) {
+	due, err := c.due(ctx, over)
 	if err != nil || !due {
 		return nil, err
 	}
@@ -145,7 +148,7 @@ func (c *Closer) CloseDue(ctx context.Context) (closed []Closed, err error) {
 			if err != nil {
 				return err
 			}
-			if !c.over(next, now) {
+			if !over(next, now) {
 				return nil
 			}
 			did, err := c.closeDay(ctx, conn, next)
@@ -159,22 +162,25 @@ func (c *Closer) CloseDue(ctx context.Context) (closed []Closed, err error) {
 }
 
 // due says, without a lock, whether there is a day to close.
-func (c *Closer) due(ctx context.Context) (bool, error) {
+func (c *Closer) due(ctx context.Context, over func(ledger.Day, time.Time) bool) (bool, error) {
 	conn, err := c.pool.Acquire(ctx)
 	if err != nil {
 		return false, fmt.Errorf("settlement: due: %w", err)
 	}
 	defer conn.Release()
 	next, now, err := nextDay(ctx, conn.Conn())
-	return err == nil && c.over(next, now), err
+	return err == nil && over(next, now), err
 }
 
-// over says whether a day may be closed by itself, now being the database's clock,
-// which stamps the days. The node's own has to agree: one that jumped ahead would seal
-// days that have not been, and a seal is for good.
+// over says whether a day is over, now being the database's clock, which stamps the days.
 func (c *Closer) over(day ledger.Day, now time.Time) bool {
-	end := (day + 1).Start().Add(c.opt.After)
-	return !now.Before(end) && !c.opt.Clock().Before(end)
+	return !now.Before((day + 1).Start().Add(c.opt.After))
+}
+
+// overByBoth is over for what nobody looks at: the node's own clock has to agree, as one
+// that jumped ahead would seal days that have not been, and a seal is for good.
+func (c *Closer) overByBoth(day ledger.Day, now time.Time) bool {
+	return c.over(day, now) && c.over(day, c.opt.Clock())
 }
 
 // Close closes the days up to and with a day. It must be over (ErrDayNotOver), unless

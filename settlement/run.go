@@ -39,7 +39,7 @@ func (c *Closer) turn(ctx context.Context) {
 		do   func(context.Context) error
 	}{
 		{"close days", func(ctx context.Context) error {
-			_, err := c.CloseDue(ctx)
+			_, err := c.closeDue(ctx, c.overByBoth)
 			return err
 		}},
 		{"confirm statements after the term", func(ctx context.Context) error {
