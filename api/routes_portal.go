@@ -56,7 +56,7 @@ func (s *server) portalRoutes() []route {
 		s.portalPost("/portal/outlets/:id/withdraw", account.Shops, p.OutletWithdraw),
 		s.portalGet("/portal/terminals", account.Shops, p.TerminalList),
 		s.portalPost("/portal/terminals", account.Shops, p.TerminalCode),
-		s.portalPost("/portal/terminals/:id/suspend", account.Shops, p.TerminalSuspend),
+		s.portalAlways("/portal/terminals/:id/suspend", account.Shops, p.TerminalSuspend),
 		s.portalGet("/portal/application", account.Owners, p.Joined),
 		s.portalUpload("/portal/application/files", account.Owners, p.JoinedUpload),
 		s.portalGet("/portal/files/:id", account.Owners, p.File),
@@ -65,7 +65,7 @@ func (s *server) portalRoutes() []route {
 		s.portalGet("/portal/users/new", account.Owners, p.UserNew),
 		s.portalGet("/portal/users/:id/edit", account.Owners, p.UserEditForm),
 		s.portalPost("/portal/users/:id/edit", account.Owners, p.UserEdit),
-		s.portalPost("/portal/users/:id/disable", account.Owners, p.UserDisable),
+		s.portalAlways("/portal/users/:id/disable", account.Owners, p.UserDisable),
 		s.portalPost("/portal/users/:id/reset", account.Owners, p.UserReset),
 		s.portalGet("/portal/notices", account.Anybody, p.Notices),
 
@@ -121,7 +121,8 @@ func (s *server) portalPost(path string, right account.Right, h exchange.Handler
 }
 
 // portalAlways is a form of the portal that a merchant may send even while it is
-// suspended or after it has left: what settles money that is owed already.
+// suspended or after it has left: what settles money that is owed already, or takes
+// away somebody's access or a lost terminal's, which refunds go through to the last.
 func (s *server) portalAlways(path string, right account.Right, h exchange.Handler) route {
 	return route{method: http.MethodPost, path: path, handle: h, media: exchange.MediaForm, body: formBody,
 		timeout: pageTime, gate: s.browsing, open: true, writes: true, people: true, portal: right}

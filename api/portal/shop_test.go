@@ -191,6 +191,49 @@ func TestShopPage(t *testing.T) {
 	}
 }
 
+// TestSuspended: the owner of a suspended merchant still takes away who has left and a
+// terminal that was lost, and gives nobody access.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	m, shops := r.shop("甲店", 1)
+	owner := r.user(m, account.Owner)
+	token, id := r.userID(m, account.Finance)
+	var terminal int64
+	r.must(r.pool.QueryRow(t.Context(), `INSERT INTO terminals (merchant_id, outlet_id, kind, client_id, public_key)
+		VALUES ($1, $2, 'terminal', 'c1', decode(repeat('ab', 32), 'hex')) RETURNING id`, m, shops[0]).Scan(&terminal))
+	_, err := r.pool.Exec(t.Context(), `UPDATE merchants SET status = 'suspended' WHERE id = $1`, m)
+	r.must(err)
+	if a := r.get(owner, "/portal/users"); !strings.Contains(a.body, "/disable") || strings.Contains(a.body, "/reset") || strings.Contains(a.body, "/edit") {
+		t.Error("the page offers something else than to take somebody away")
+	}
+	if a := r.get(owner, "/portal/terminals"); !strings.Contains(a.body, "/suspend") {
+		t.Error("the page does not let a lost terminal be suspended")
+	}
+	if a := r.post(owner, fmt.Sprintf("/portal/users/%d/disable", id), url.Values{"version": {"999"}}); a.status != http.StatusConflict {
+		t.Errorf("at another version: %d", a.status)
+	}
+	var version int64
+	r.must(r.pool.QueryRow(t.Context(), `SELECT version FROM merchant_users WHERE id = $1`, id).Scan(&version))
+	if a := r.post(owner, fmt.Sprintf("/portal/users/%d/disable", id), url.Values{"version": {itoa(version)}}); a.status != http.StatusSeeOther {
+		t.Errorf("take somebody away: %d", a.status)
+	}
+	if a := r.get(token, "/portal"); a.status != http.StatusSeeOther {
+		t.Errorf("who was taken away: %d", a.status)
+	}
+	if a := r.post(owner, fmt.Sprintf("/portal/terminals/%d/suspend", terminal), nil); a.status != http.StatusSeeOther {
+		t.Errorf("suspend a lost terminal: %d", a.status)
+	}
+	var status string
+	r.must(r.pool.QueryRow(t.Context(), `SELECT status FROM terminals WHERE id = $1`, terminal).Scan(&status))
+	if status != "suspended" {
+		t.Errorf("the terminal is %s", status)
+	}
+	if a := r.post(owner, "/portal/terminals", url.Values{"outlet": {itoa(shops[0])}}); a.status != http.StatusForbidden {
+		t.Errorf("another terminal: %d", a.status)
+	}
+}
+
 // TestPeoplePage: the owner adds, changes and takes people away; refused forms keep
 // what was typed.
 func TestPeoplePage(t *testing.T) {

@@ -153,7 +153,7 @@ func (h *Handlers) TerminalSuspend(x *exchange.Exchange) error {
 
 // Suspendable reports whether the user may suspend a terminal.
 func (p *terminalListPage) Suspendable(t fleet.Terminal) bool {
-	return t.Status == merchant.TerminalActive && !p.User.ReadOnly && (t.POSServer && p.User.Is(account.Owner) || !t.POSServer && p.User.Runs(t.OutletID))
+	return t.Status == merchant.TerminalActive && (t.POSServer && p.User.Is(account.Owner) || !t.POSServer && p.User.Runs(t.OutletID))
 }
 
 // Chosen is the name of the shop that is shown alone.

@@ -8,7 +8,8 @@
 // what concerns money, a manager what concerns the shops named with it, and sees no
 // other. The first owner is invited by the office that answers for the merchant, all
 // others by an owner. A merchant that is suspended or has left reads on and changes
-// nothing (ReadOnly), for as long as ReadableAfter says.
+// nothing (ReadOnly), for as long as ReadableAfter says, but what settles money owed and
+// what takes access away.
 //
 // # Signing in
 //
