@@ -11,6 +11,7 @@ import (
 
 	"unioncard/card/union/event"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 )
 
 // system is the actor of what the service does by itself.
@@ -87,7 +88,8 @@ func (s *Store) answer(ctx context.Context, tx pgx.Tx, by merchant.By, st *locke
 	if err != nil {
 		return fmt.Errorf("settlement: answer dispute: %w", err)
 	}
-	return nil
+	return account.Notify(ctx, tx, st.merchant, account.Notice{Kind: "statement.resolved", For: account.Money,
+		Text: "工会答复了您对一张结算单的申诉，请打开查看。", URL: fmt.Sprintf("/portal/statements/%d", st.id)})
 }
 
 // Disputes lists the disputes of a statement, oldest first.

@@ -13,6 +13,7 @@ import (
 
 	"unioncard/card/union/event"
 	"unioncard/merchant"
+	"unioncard/merchant/account"
 	"unioncard/settlement/ledger"
 )
 
@@ -201,7 +202,24 @@ func (s *Store) book(ctx context.Context, tx pgx.Tx, p *Payment, day ledger.Day,
 	if err != nil {
 		return fmt.Errorf("settlement: book statements: %w", err)
 	}
+	if err := tellPaid(ctx, tx, p, news); err != nil {
+		return err
+	}
 	return ledger.Post(ctx, tx, transfers...)
+}
+
+// tellPaid tells merchants that they were paid, or why they were not.
+func tellPaid(ctx context.Context, tx pgx.Tx, p *Payment, news []bookedLine) error {
+	who, texts := []int64{}, []string{}
+	for _, b := range news {
+		yuan := fmt.Sprintf("%d.%02d 元", b.Fen/100, b.Fen%100)
+		text := "工会付款 " + yuan + " 已到账（" + p.Number() + "），结算日期 " + p.From.String() + " 至 " + p.Until.String() + "。"
+		if !b.Paid {
+			text = "工会付款 " + yuan + " 被银行退回（" + p.Number() + "）。请核对收款账户，有变动的带证明材料到签约工会办理；这些结算单会再付。"
+		}
+		who, texts = append(who, b.merchant), append(texts, text)
+	}
+	return account.NotifyEach(ctx, tx, who, texts, account.Notice{Kind: "statement.paid", For: account.Money, URL: "/portal/statements"})
 }
 
 // finish ends a payment whose last line was answered and records the answer.

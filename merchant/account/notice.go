@@ -45,6 +45,25 @@ func Notify(ctx context.Context, tx pgx.Tx, merchantID int64, n Notice) error {
 	return nil
 }
 
+// NotifyEach tells merchants something each, in the transaction that does it: a text
+// for each of them, and the rest as n has it. n is about no shop.
+func NotifyEach(ctx context.Context, tx pgx.Tx, merchants []int64, texts []string, n Notice) error {
+	if len(merchants) == 0 {
+		return nil
+	}
+	audience := n.For
+	if audience == Anybody {
+		audience = ""
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO merchant_notices (merchant_id, kind, audience, text, url, at)
+		SELECT u.merchant, $3, $4, u.text, $5, clock_timestamp() FROM unnest($1::bigint[], $2::text[]) AS u (merchant, text)`,
+		merchants, texts, n.Kind, audience, n.URL)
+	if err != nil {
+		return fmt.Errorf("account.NotifyEach: %w", err)
+	}
+	return nil
+}
+
 // Notices are the notices that a user may read, the newest first, before an id
 // (0: from the newest), at most limit.
 func (s *Store) Notices(ctx context.Context, u *User, before int64, limit int) ([]Notice, error) {
