@@ -53,6 +53,10 @@ func (d *Difference) Undone() bool {
 	return d.PurchaseState == 2 || d.PurchaseState == 3 || d.PurchaseState == 5
 }
 
+// Refund reports whether it is about money given back, which is there already: nothing
+// is left to be undone at a till.
+func (d *Difference) Refund() bool { return d.Our.Fen < 0 }
+
 const differenceColumns = `d.id, d.merchant_id, d.reconciliation_id, m.name, u.name, coalesce(o.name, ''), m.office_id,
 	r.first_day - date '1970-01-01', r.last_day - date '1970-01-01', d.kind, d.why, d.state, d.row_no, d.purchase_id,
 	d.their_fen, d.their_discount_fen, d.their_paid_fen, d.their_ref, d.their_id, d.their_at, coalesce(d.their_last4, -1),
