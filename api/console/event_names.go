@@ -120,8 +120,10 @@ func whoDid(e *event.Found) string {
 		return "系统自动"
 	case kind == "demo":
 		return "示例数据"
-	case kind == "merchant":
+	case kind == "merchant" && id != "":
 		return "商家人员（" + id + " 号）"
+	case kind == "merchant": // which one is not among what the log is searched by
+		return "商家人员"
 	case kind == "applicant":
 		return "申请人"
 	case kind == "terminal":
