@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"unioncard/card/union/event"
+	"unioncard/merchant"
 	"unioncard/settlement/ledger"
 	"unioncard/settlement/purchase"
 )
@@ -57,7 +58,7 @@ func (c *Closer) closeDay(ctx context.Context, conn *pgx.Conn, day ledger.Day) (
 	if err := c.opt.hook(stepWritten); err != nil {
 		return did, err
 	}
-	if did.Statements, err = finishDay(ctx, conn, day); err != nil {
+	if did.Statements, err = finishDay(ctx, conn, c.opt.By, day); err != nil {
 		return did, err
 	}
 	did.Took = c.opt.Clock().Sub(begun)
@@ -197,17 +198,17 @@ func (b *Body) columns() []int64 {
 }
 
 // finishDay says that every statement of the day is written.
-func finishDay(ctx context.Context, conn *pgx.Conn, day ledger.Day) (statements int64, err error) {
+func finishDay(ctx context.Context, conn *pgx.Conn, by merchant.By, day ledger.Day) (statements int64, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		var at time.Time
+		var sealed time.Time
 		err := tx.QueryRow(ctx, `UPDATE business_days SET done_at = now(),
 				statements = (SELECT count(*) FROM statements WHERE business_day = $1)
-			WHERE day = $1 RETURNING statements, done_at`, day.Date()).Scan(&statements, &at)
+			WHERE day = $1 RETURNING statements, closed_at`, day.Date()).Scan(&statements, &sealed)
 		if err != nil {
 			return err
 		}
-		return event.Record(ctx, tx, system, "day.close", "day:"+day.String(), "营业日结束", nil,
-			map[string]any{"statements": statements})
+		return event.Record(ctx, tx, by.Actor, "day.close", "day:"+day.String(), by.Reason, nil,
+			map[string]any{"statements": statements, "early": sealed.Before((day + 1).Start())})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("settlement: finish %v: %w", day, err)

@@ -195,6 +195,21 @@ func TestDayNotOver(t *testing.T) {
 	}
 }
 
+// TestWhoClosedEarly: a day that somebody closed before its end says so, and who and why.
+func TestWhoClosedEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, CloserOptions{By: merchant.By{Actor: "cli:root", Reason: "盘点"}})
+	w.buy(1, w.today-1, 1000, 100, 50)
+	w.close(w.today)
+	for day, early := range map[ledger.Day]bool{w.today - 1: false, w.today: true} {
+		n := w.count(`SELECT count(*) FROM events WHERE action = 'day.close' AND object_id = $1 AND actor = 'cli:root' AND reason = '盘点'
+			AND (after ->> 'early')::boolean = $2`, day.String(), early)
+		if n != 1 && !w.turned() {
+			t.Errorf("%v: %d events say early %v", day, n, early)
+		}
+	}
+}
+
 // TestOneClockAhead: a day is closed by itself only when the node's clock says too that
 // it is over; a database's that jumped ahead would seal days that have not been.
 func TestOneClockAhead(t *testing.T) {

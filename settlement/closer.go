@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"unioncard/merchant"
 	"unioncard/settlement/ledger"
 )
 
@@ -25,6 +26,8 @@ type CloserOptions struct {
 	// Term is how many days after the closing a merchant may confirm or dispute
 	// (default DefaultTerm).
 	Term int
+	// By is who closes and why; nobody is the service itself.
+	By merchant.By
 	// Duty is the part of the time that the closer works; the rest is the tills'.
 	Duty float64
 	// Every is how often Run looks whether something is to be done.
@@ -61,6 +64,9 @@ func NewCloser(pool *pgxpool.Pool, o CloserOptions) *Closer {
 	}
 	if o.After == 0 {
 		o.After = defaultAfter
+	}
+	if o.By.Actor == "" {
+		o.By = merchant.By{Actor: system, Reason: "营业日结束"}
 	}
 	if o.Term == 0 {
 		o.Term = DefaultTerm

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"unioncard/card/union/event"
+	"unioncard/merchant"
 	"unioncard/settlement"
 	"unioncard/settlement/ledger"
 )
@@ -13,13 +15,14 @@ import (
 const closeUsage = `
   close-day                                     close every day that is over and not closed yet
   close-day --day 2026-11-22                    close the days up to and with this one
-  close-day --day TODAY --even-if-not-over yes  close today before midnight: purchases count for tomorrow from
+  close-day --day TODAY --even-if-not-over yes --reason WHY
+                                                close today before midnight: purchases count for tomorrow from
                                                 then on, and today's can't be voided any more, only refunded
 `
 
 // runCloseDay closes business days by hand, as the service does by itself.
 func runCloseDay(ctx context.Context, p *program, args []string) error {
-	t, err := openTool(ctx, p, args, map[string]string{"day": "", "even-if-not-over": ""}, false)
+	t, err := openTool(ctx, p, args, map[string]string{"day": "", "even-if-not-over": "", "reason": ""}, false)
 	if err != nil {
 		return err
 	}
@@ -28,8 +31,16 @@ func runCloseDay(ctx context.Context, p *program, args []string) error {
 	if len(t.args) != 0 || early != "" && (early != "yes" || t.own["day"] == "") {
 		return wantOneOf(closeUsage)
 	}
+	var by merchant.By // a day that is over closes by itself too
+	if early != "" || t.own["reason"] != "" {
+		who, why, err := t.by()
+		if err != nil {
+			return err
+		}
+		by = merchant.By{Actor: event.Actor(who), Reason: why}
+	}
 	closer := settlement.NewCloser(t.pool, settlement.CloserOptions{Clock: time.Now, Term: t.cfg.ConfirmDays,
-		After: time.Nanosecond})
+		After: time.Nanosecond, By: by})
 	var closed []settlement.Closed
 	if t.own["day"] == "" {
 		closed, err = closer.CloseDue(ctx)
