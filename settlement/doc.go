@@ -31,8 +31,9 @@
 //
 // A payment is a batch of an office, of draft, sent, done or dropped: finance makes
 // it, a second person approves it (proposal payment.send), the bank file is had with
-// its control totals, and each line is paid or returned by the bank. A statement is in
-// at most one live payment. A line's account is what it was when the batch was made,
+// its control totals, and each line is paid or returned by the bank. What came back of
+// any day is taken off, whatever days are paid for. A statement is in at most one live
+// payment. A line's account is what it was when the batch was made,
 // sealed; no page but the bank file opens it.
 //
 // # Audit
