@@ -109,7 +109,10 @@ func lockOffers(ctx context.Context, tx pgx.Tx, rows []*claim) (map[int64]*offer
 		return offers, now, nil
 	}
 	slices.Sort(lock)
-	locked, at, err := readOffers(ctx, tx, offerSQL+` ORDER BY s.budget_id FOR NO KEY UPDATE OF s`, lock)
+	if err := lockSeries(ctx, tx, lock); err != nil {
+		return nil, now, err
+	}
+	locked, at, err := readOffers(ctx, tx, offerSQL, lock)
 	if err != nil {
 		return nil, now, err
 	}
@@ -117,6 +120,17 @@ func lockOffers(ctx context.Context, tx pgx.Tx, rows []*claim) (map[int64]*offer
 		offers[id] = o
 	}
 	return offers, at, nil
+}
+
+// lockSeries locks series' rows. What they are is to be read in a statement after it:
+// one that also waits for the lock reads the budgets as they were before it waited, and
+// would give out packs of a series that was closed or frozen meanwhile.
+func lockSeries(ctx context.Context, tx pgx.Tx, ids []int64) error {
+	_, err := tx.Exec(ctx, `SELECT FROM voucher_series WHERE budget_id = ANY ($1) ORDER BY budget_id FOR NO KEY UPDATE`, ids)
+	if err != nil {
+		return fmt.Errorf("voucher: lock series: %w", err)
+	}
+	return nil
 }
 
 func readOffers(ctx context.Context, tx pgx.Tx, sql string, ids []int64) (map[int64]*offer, time.Time, error) {

@@ -80,10 +80,17 @@ func (s *Store) settle(ctx context.Context, id int64) error {
 			break
 		}
 	}
-	_, err := s.db.Exec(ctx, `UPDATE voucher_series SET settled = true WHERE budget_id = $1
-		AND NOT EXISTS (SELECT FROM vouchers WHERE series_id = $1 AND state = 1)`, id)
-	if err != nil {
-		return fmt.Errorf("voucher.Expire: %w", err)
-	}
-	return nil
+	// A batch of claims that found the series open may still give packs out: it is
+	// waited for, and then what it gave is there to be seen.
+	return s.change(ctx, func(tx pgx.Tx) error {
+		if err := lockSeries(ctx, tx, []int64{id}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE voucher_series SET settled = true WHERE budget_id = $1
+			AND NOT EXISTS (SELECT FROM vouchers WHERE series_id = $1 AND state = 1)`, id)
+		if err != nil {
+			return fmt.Errorf("voucher.Expire: %w", err)
+		}
+		return nil
+	})
 }

@@ -244,17 +244,20 @@ type grantOffer struct {
 
 // lockForGrant locks a series' row, which every giving out takes first.
 func lockForGrant(ctx context.Context, tx pgx.Tx, series int64) (*grantOffer, error) {
+	if err := lockSeries(ctx, tx, []int64{series}); err != nil {
+		return nil, err
+	}
 	var o grantOffer
 	var state budget.Status
 	var over bool
 	err := tx.QueryRow(ctx, `SELECT u.path, b.state, b.last_day < (clock_timestamp() AT TIME ZONE 'Asia/Shanghai')::date, s.per_pack, s.packs - s.claimed
 		FROM voucher_series s JOIN budgets b ON b.id = s.budget_id JOIN unions u ON u.id = b.office_id
-		WHERE s.budget_id = $1 FOR NO KEY UPDATE OF s`, series).Scan(&o.path, &state, &over, &o.perPack, &o.left)
+		WHERE s.budget_id = $1`, series).Scan(&o.path, &state, &over, &o.perPack, &o.left)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, merchant.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("voucher: lock series: %w", err)
+		return nil, fmt.Errorf("voucher: read series: %w", err)
 	}
 	if state != budget.Open || over {
 		return nil, merchant.FieldErrors{{Field: "series", Message: "这个消费券没有启用，或已冻结、结束，现在不能发放"}}
