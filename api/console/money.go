@@ -34,7 +34,14 @@ func byMoney(x *exchange.Exchange, reason string) merchant.By {
 // mayMoney reports whether the account is one that moves money.
 func mayMoney(x *exchange.Exchange) bool { return x.Account.May(staff.WriteMoney) }
 
-var bigYuan = regexp.MustCompile(`^([0-9]{1,14})(?:\.([0-9]{1,2}))?元?$`)
+var (
+	bigYuan  = regexp.MustCompile(`^([0-9]{1,14})(?:\.([0-9]{1,2}))?元?$`)
+	hugeYuan = regexp.MustCompile(`^[0-9]{15,}(?:\.[0-9]{1,2})?元?$`)
+)
+
+// hugeFen stands for an amount of more digits than there is money: beyond what any
+// store takes, and within what it can compare.
+const hugeFen = 10_000_000_000_000_000
 
 // moneyIn reads an amount in yuan, 0 for a blank field. Thousands may be parted by
 // commas. What is no amount is a fault; whether an amount makes sense is the store's
@@ -45,7 +52,11 @@ func moneyIn(form *exchange.Form, name string, wrong *merchant.FieldErrors) int6
 		return 0
 	}
 	n, ok := scaled(bigYuan, text, 2)
-	if !ok {
+	switch {
+	case ok:
+	case hugeYuan.MatchString(halfWidth(text)):
+		return hugeFen
+	default:
 		wrong.Add(name, "请填写金额（元），最多两位小数，例如 2000 或 49.90，不能是负数")
 	}
 	return n

@@ -27,7 +27,7 @@ type seriesFormPage struct {
 // seriesNeed is what a series would cost, as far as the form is filled in.
 type seriesNeed struct {
 	Words string // "12,500 份 × 4 张 × 40.00 元 = 2,000,000.00 元", "" for not yet
-	Left  string // what the budget has
+	Left  string // what the budget has, "" for a draft
 	Short string // what it lacks, "" for enough
 }
 
@@ -36,13 +36,16 @@ func seriesCost(form url.Values, parent *budget.Row) seriesNeed {
 	var wrong merchant.FieldErrors
 	face := moneyIn(f, "face", &wrong)
 	packs, per := countIn(f, "packs", voucher.MaxPacks), countIn(f, "per_pack", voucher.MaxPerPack)
-	n := seriesNeed{Left: yuanWords(parent.LeftFen)}
+	var n seriesNeed
+	if parent.Status != budget.Draft { // which has nothing yet
+		n.Left = yuanWords(parent.LeftFen)
+	}
 	if len(wrong) > 0 || face <= 0 || face > budget.MaxFen || packs < 1 || packs > voucher.MaxPacks || per < 1 || per > voucher.MaxPerPack {
 		return n
 	}
 	all := float64(packs) * float64(per) * float64(face)
 	if all > budget.MaxFen {
-		n.Words, n.Short = "金额太大", "请减少份数、张数或面额"
+		n.Words, n.Short = "金额太大", fmt.Sprintf("一个消费券最多 %s，请减少份数、张数或面额", yuanWords(budget.MaxFen))
 		return n
 	}
 	need := packs * per * face

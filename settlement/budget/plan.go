@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -73,7 +74,7 @@ func (d *Plan) check(today ledger.Day) (bad merchant.FieldErrors) {
 	case d.MemberCapFen < 0:
 		bad.Add("member_cap", "每卡上限不能是负数；不限就留空")
 	case d.MemberCapFen > MaxFen:
-		bad.Add("member_cap", "每卡上限太大；不限就留空")
+		bad.Add("member_cap", fmt.Sprintf("每卡上限太大，最多 %s 元；不限就留空", yuan(MaxFen)))
 	}
 	for _, t := range d.Trades {
 		if !slices.Contains(merchant.Trades(), t) {
@@ -98,8 +99,17 @@ func checkAmount(field string, fen, most int64) (bad merchant.FieldErrors) {
 	return bad
 }
 
-// yuan is an amount for people.
-func yuan(fen int64) string { return fmt.Sprintf("%d.%02d", fen/100, fen%100) }
+// yuan is an amount for people, its thousands parted.
+func yuan(fen int64) string {
+	if fen < 0 {
+		return "-" + yuan(-fen)
+	}
+	whole := strconv.FormatInt(fen/100, 10)
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	return fmt.Sprintf("%s.%02d", whole, fen%100)
+}
 
 // checkMerchants refuses merchants that the office's money can't go to: what does not
 // exist and what another office's territory holds read alike.

@@ -61,6 +61,8 @@ func (p *Plan) check() (bad merchant.FieldErrors) {
 	switch {
 	case p.FaceFen <= 0:
 		bad.Add("face", "每张券减多少，要大于 0")
+	case p.FaceFen > terms.MaxBasketFen:
+		bad.Add("face", fmt.Sprintf("金额太大，一笔消费最多 %d 元", terms.MaxBasketFen/100))
 	case p.NeedFen < p.FaceFen:
 		bad.Add("need", "消费满多少才能用，不能少于减的金额")
 	case p.NeedFen > terms.MaxBasketFen:
@@ -73,7 +75,7 @@ func (p *Plan) check() (bad merchant.FieldErrors) {
 		bad.Add("per_pack", fmt.Sprintf("每份的张数要在 1 到 %d 之间", MaxPerPack))
 	}
 	if len(bad) == 0 && p.MoneyFen() > budget.MaxFen {
-		bad.Add("packs", "总金额太大，请减少份数、张数或面额")
+		bad.Add("packs", fmt.Sprintf("总金额太大，一个消费券最多 %d 亿元，请减少份数、张数或面额", int64(budget.MaxFen/10_000_000_000)))
 	}
 	switch {
 	case p.ClaimFrom.IsZero() && p.ClaimUntil.IsZero():

@@ -35,6 +35,7 @@ func TestPlanRefusals(t *testing.T) {
 		"negative face":   {func(p *voucher.Plan) { p.FaceFen = -4000 }, []string{"face"}},
 		"need below face": {func(p *voucher.Plan) { p.NeedFen = 3999 }, []string{"need"}},
 		"need too much":   {func(p *voucher.Plan) { p.NeedFen = 100_000_001 }, []string{"need"}},
+		"face too much":   {func(p *voucher.Plan) { p.FaceFen = 100_000_001 }, []string{"face"}},
 		"no packs":        {func(p *voucher.Plan) { p.Packs = 0 }, []string{"packs"}},
 		"too many packs":  {func(p *voucher.Plan) { p.Packs = voucher.MaxPacks + 1 }, []string{"packs"}},
 		"too many a pack": {func(p *voucher.Plan) { p.PerPack = 21 }, []string{"per_pack"}},
