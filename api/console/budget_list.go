@@ -95,7 +95,7 @@ func (h *Handlers) BudgetList(x *exchange.Exchange) error {
 	if l.Exporting() {
 		return Export(x, l, rows, h.Clock(), func(b budget.Row) []any {
 			return []any{b.Name, b.Office, page.StateName("budget_" + string(b.Status)), b.FirstDay.String(), b.LastDay.String(),
-				Fen(b.AmountFen), Fen(b.SpentFen), Fen(b.AllocatedFen), Fen(b.LeftFen), b.Uses}
+				Fen(b.AmountFen), Fen(b.SpentFen), Fen(b.AllocatedFen), leftOf(&b), b.Uses}
 		})
 	}
 	p := &budgetListPage{Frame: page.Frame{Title: "补贴预算", Active: "budgets"}, List: l}
@@ -103,6 +103,15 @@ func (h *Handlers) BudgetList(x *exchange.Exchange) error {
 		p.Rows = append(p.Rows, h.budgetRow(&b))
 	}
 	return h.Pages.Page(x, "console/budget_list", p)
+}
+
+// leftOf is what a file says a budget has left: nothing of a draft, which has no money
+// yet.
+func leftOf(b *budget.Row) any {
+	if b.Status == budget.Draft {
+		return ""
+	}
+	return Fen(b.LeftFen)
 }
 
 // budgetMark is a budget's place in an order.

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
@@ -26,6 +27,7 @@ type budgetPage struct {
 	More    bool // there are more series than shown
 	Chart   DaysChart
 	Days    []report.SpendingDay
+	AsOf    time.Time // of the chart; zero: not yet added up
 	History []page.Step
 	Write   bool
 	Left    string // what closing sends back, in words
@@ -115,6 +117,9 @@ func (h *Handlers) burnChart(x *exchange.Exchange, b *budget.Row, p *budgetPage)
 		return err
 	}
 	p.Chart = spendingChart(p.Days)
+	if p.AsOf, err = h.Reports.SpendingAsOf(x.Ctx); err != nil {
+		return err
+	}
 	if b.SpentFen == 0 && b.Uses == 0 {
 		p.Days = nil
 	}

@@ -118,7 +118,7 @@ func (h *Handlers) SeriesList(x *exchange.Exchange) error {
 		}
 		return Export(x, l, rows, h.Clock(), func(r seriesRow) []any {
 			return []any{r.Name, r.Office, page.StateName(r.State), r.Offer, r.Claim, r.LastDay.String(), int64(r.Packs), int64(r.Claimed),
-				Fen(r.AmountFen), Fen(r.SpentFen), Fen(r.LeftFen)}
+				Fen(r.AmountFen), Fen(r.SpentFen), leftOf(&r.Row)}
 		})
 	}
 	p := &seriesListPage{Frame: page.Frame{Title: "消费券", Active: "series"}, List: l}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"unioncard/api/exchange"
 	"unioncard/api/page"
@@ -26,6 +27,7 @@ type seriesPage struct {
 	Waiting *signing.Proposal // nil for none
 	Chart   DaysChart
 	Days    []report.SpendingDay // nil: nothing used yet
+	AsOf    time.Time            // of the chart; zero: not yet added up
 	History []page.Step
 	Write   bool
 	Need    string // what opening sets aside, in words
@@ -53,11 +55,11 @@ func (h *Handlers) seriesShow(x *exchange.Exchange, p *seriesPage) error {
 	if p.Burn, err = h.Vouchers.Burn(x.Ctx, v.ID); err != nil {
 		return err
 	}
+	p.Need = yuanWords(int64(v.Packs) * int64(v.PerPack) * v.FaceFen)
 	if x.HTMX() {
 		return h.Pages.Part(x, "console/series_show", "vouchers", p)
 	}
 	p.Write, p.Left, p.Grants = mayMoney(x), yuanWords(v.LeftFen), p.V.State == "budget_open" && !p.V.Over
-	p.Need = yuanWords(int64(v.Packs) * int64(v.PerPack) * v.FaceFen)
 	for _, f := range []**page.Form{&p.Form, &p.Grant, &p.Revoke} {
 		if *f == nil {
 			*f = page.NewForm()
@@ -83,6 +85,9 @@ func (h *Handlers) seriesShow(x *exchange.Exchange, p *seriesPage) error {
 			return err
 		}
 		p.Chart = spendingChart(p.Days)
+		if p.AsOf, err = h.Reports.SpendingAsOf(x.Ctx); err != nil {
+			return err
+		}
 	}
 	if p.History, err = h.history(x, "budget", v.ID, "", moneyHistory); err != nil {
 		return err

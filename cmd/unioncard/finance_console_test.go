@@ -73,13 +73,22 @@ func TestFinanceConsole(t *testing.T) {
 		}
 		m.want("refused "+field, m.post("/console/budgets", form...), 422, `id="f-`+field+`-error"`, "主席办公会")
 	}
-	m.want("overflow", m.post("/console/budgets", append([]string{"amount", "99999999999999"}, f.budget()...)...), 422, `id="f-amount-error"`)
+	m.want("overflow", m.post("/console/budgets", append([]string{"amount", "99999999999999"}, f.budget()...)...), 422, `id="f-amount-error"`, "最多 10,000,000,000.00 元")
+	m.want("no number holds it", m.post("/console/budgets", append([]string{"amount", strings.Repeat("9", 30), "member_cap", "10000000000.01"}, f.budget()...)...), 422, `id="f-amount-error"`,
+		"金额太大，最多 10,000,000,000.00 元", "每卡上限太大，最多 10,000,000,000.00 元")
 	if n := f.number(`SELECT count(*) FROM budgets`); n != 0 {
 		t.Fatalf("%d budgets of refused forms", n)
 	}
 	id := f.made(m.post("/console/budgets", f.budget()...))
 	page := fmt.Sprintf("/console/budgets/%d", id)
-	m.want("draft", m.get(page), 200, "草稿", "20,000.00")
+	for _, path := range []string{page, "/console/budgets"} {
+		if r := m.want("draft", m.get(path), 200, "草稿", "20,000.00"); strings.Contains(r.body, ">20,000.00</td><td data-label=\"笔数\"") || strings.Contains(r.body, "还剩 <strong>") {
+			t.Errorf("%s says what is left of a draft", path)
+		}
+	}
+	if r := m.want("draft's file", m.get("/console/budgets?format=csv"), 200, "20000.00"); strings.Count(r.body, "20000.00") != 1 {
+		t.Errorf("the file says what is left of a draft: %s", r.body)
+	}
 	m.want("edit", m.post(page+"/edit", f.budget("version", "1", "trades", "catering")...), 303)
 	m.want("edit too late", m.post(page+"/edit", append([]string{"name", "另一个名字"}, f.budget("version", "1")...)...), 422, "同事先保存了一次", "行业现在是“catering”", "另一个名字")
 
@@ -89,7 +98,7 @@ func TestFinanceConsole(t *testing.T) {
 		t.Errorf("the maker decides: %d", r.status)
 	}
 	f.approve(fmt.Sprintf("budget:%d", id), "国庆惠职工", "20,000.00", "经费划入")
-	m.want("open", m.get(page), 200, "使用中", "从中发消费券")
+	m.want("open", m.get(page), 200, "使用中", "从中发消费券", "还剩 <strong>20,000.00", "不会一起冻结")
 	m.want("top up", m.post(page+"/topup", "amount", "5000", "topup_reason", "追加"), 303)
 	retract := fmt.Sprintf("/console/proposals/%d/retract", f.number(`SELECT max(id) FROM proposals`))
 	m.want("retract", m.post(retract, "reason", "先不追加"), 303)
@@ -115,7 +124,10 @@ func (f *finance) series(parent int64) {
 	m.want("need", m.send("GET", path+"?face=40&packs=100&per_pack=4", "", nil, "HX-Request", "true"), 200, "16,000.00 元", "够用")
 	m.want("need more", m.send("GET", path+"?face=40&packs=1000&per_pack=4", "", nil, "HX-Request", "true"), 200, "还差 140,000.00 元")
 	m.want("need silly", m.send("GET", path+"?face=9999999999&packs=9999999&per_pack=20", "", nil, "HX-Request", "true"), 200)
+	m.want("need too much", m.send("GET", path+"?face=51&packs=10000000&per_pack=20", "", nil, "HX-Request", "true"), 200, "最多 10,000,000,000.00 元")
 	m.want("no face", m.post(path, append([]string{"face", "60"}, form("100")...)...), 422, `id="f-need-error"`)
+	m.want("too much", m.post(path, append([]string{"packs", "10000000", "per_pack", "20", "face", "51", "need", "51"}, form("100")...)...), 422, `id="f-packs-error"`, "最多 100 亿元")
+	m.want("silly face", m.post(path, append([]string{"face", strings.Repeat("9", 30)}, form("100")...)...), 422, `id="f-face-error"`, "一笔消费最多 1000000 元")
 	m.want("elsewhere", m.post(path, append([]string{"territory", "410300"}, form("100")...)...), 422)
 	id := f.made(m.post(path, form("100")...))
 	page := fmt.Sprintf("/console/series/%d", id)
