@@ -49,6 +49,9 @@ func (h *Handlers) EventList(x *exchange.Exchange) error {
 	l := ReadList(x, eventList())
 	f := event.Filter{Scope: x.Account.Path, All: wholeTree(x.Account), Who: l.Value("who"), Kind: l.Value("kind"),
 		ObjectID: l.Value("object"), From: l.Day("from"), Limit: l.Page.Limit, Newer: l.Page.Back}
+	if f.Kind == webhookKind {
+		f.Kind, f.Action = "merchant", webhookKind
+	}
 	if l.Page.From != nil {
 		f.Mark = l.Page.From.ID
 	}

@@ -7,6 +7,10 @@ import (
 	"unioncard/card/union/event"
 )
 
+// webhookKind finds what was done to merchants' webhooks, of which the object is the
+// merchant: its number is the object's.
+const webhookKind = "webhook"
+
 // kindNames are the objects that events name, in the order of the search's list.
 func kindNames() []page.Choice {
 	return []page.Choice{
@@ -17,7 +21,7 @@ func kindNames() []page.Choice {
 		{Value: "staff", Label: "人员账号"}, {Value: "union", Label: "工会组织"}, {Value: "card", Label: "会员卡"}, {Value: "batch", Label: "发卡批次"},
 		{Value: "member", Label: "会员"}, {Value: "rosterrun", Label: "名册导入"}, {Value: "merchantuser", Label: "商家后台人员"},
 		{Value: "budget", Label: "补贴预算"}, {Value: "statement", Label: "结算单"}, {Value: "payment", Label: "付款"},
-		{Value: "difference", Label: "对账差异"}, {Value: "reconciliation", Label: "对账"},
+		{Value: "difference", Label: "对账差异"}, {Value: "reconciliation", Label: "对账"}, {Value: webhookKind, Label: "推送地址"},
 	}
 }
 

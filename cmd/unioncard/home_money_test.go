@@ -6,7 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"unioncard/card/union/event"
 	"unioncard/card/union/staff"
+	"unioncard/merchant"
 )
 
 // TestMoneyWork: the start page says what waits for who moves the money of a territory,
@@ -49,6 +53,49 @@ func TestMoneyWork(t *testing.T) {
 			if strings.Contains(shown.body, says) {
 				t.Errorf("%s is told of %q", name, says)
 			}
+		}
+	}
+}
+
+// TestMoneyPages: what pages of the money say beside their figures and forms.
+func TestMoneyPages(t *testing.T) {
+	t.Parallel()
+	b := newProvince(t).serve(t, "")
+	h := b.furnish("own", zhengzhou, 410102, true)
+	set := func(sql string, args ...any) {
+		t.Helper()
+		_, err := b.pool.Exec(t.Context(), sql, args...)
+		b.must(err)
+	}
+	finance := b.hire("finance", h.union, staff.Finance)
+
+	payment := fmt.Sprintf("/console/payments/%d", h.ids["payment"][0])
+	finance.want("a draft", finance.get(payment), http.StatusOK, ">提请付款</button>")
+	set(`INSERT INTO proposals (kind, object, office_id, payload, fingerprint, maker_id, reason, made_at) SELECT 'payment.send', $1, $2, '{}', '', id, '付款', now() FROM staff WHERE login = 'finance'`,
+		fmt.Sprintf("payment:%d", h.ids["payment"][0]), h.union)
+	if r := finance.want("it waits", finance.get(payment), http.StatusOK, "正等审批", ">作废</button>"); strings.Contains(r.body, ">提请付款</button>") {
+		t.Error("a payment that waits is proposed again")
+	}
+	set(`UPDATE payments SET state = 'sent', file_sha256 = sha256('') WHERE id = $1`, h.ids["payment"][0])
+	finance.want("the bank's file", finance.get(payment), http.StatusOK, "19 位账号", "文本格式导入")
+
+	set(`UPDATE spending_state SET as_of = now()`)
+	set(`UPDATE budget_slices SET spent_fen = 4000, uses = 1 WHERE budget_id = ANY ($1)`, []int64{h.ids["budget"][0], h.ids["series"][0]})
+	for _, at := range []string{fmt.Sprintf("/console/budgets/%d", h.ids["budget"][0]), fmt.Sprintf("/console/series/%d", h.ids["series"][0])} {
+		finance.want(at, finance.get(at), http.StatusOK, "近 30 天", "数据截至")
+	}
+
+	b.must(merchant.InTx(t.Context(), b.pool, "test", func(tx pgx.Tx) error {
+		if err := event.Record(t.Context(), tx, "test", "webhook.pause", h.object("merchant"), "试验暂停", nil, nil); err != nil {
+			return err
+		}
+		return event.Record(t.Context(), tx, "test", "merchant.details", h.object("merchant"), "改了资料", nil, nil)
+	}))
+	b.scoped()
+	auditor := b.hire("auditor", h.union, staff.Auditor)
+	for _, path := range []string{"/console/events?kind=webhook", fmt.Sprintf("/console/events?kind=webhook&object=%d&format=csv", h.ids["merchant"][0])} {
+		if r := auditor.want("the log", auditor.get(path), http.StatusOK, "暂停推送", "试验暂停"); strings.Contains(r.body, "改了资料") {
+			t.Errorf("%s finds what is about no webhook", path)
 		}
 	}
 }
