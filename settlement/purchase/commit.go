@@ -47,7 +47,7 @@ type CommitterOptions struct {
 	MaxRows int
 	// Linger is how long a lane waits at most for company after the first
 	// purchase; default 2 ms. Gap is how long nothing may come until it stops
-	// waiting earlier; default 150 µs.
+	// waiting earlier; default 400 µs.
 	Linger, Gap time.Duration
 	// Queue is how many purchases may wait in a lane; default 4,096.
 	Queue int
@@ -73,7 +73,7 @@ func (o *CommitterOptions) defaults() {
 	}
 	set(&o.StaleAfter, DefaultStaleAfter)
 	set(&o.Linger, 2*time.Millisecond)
-	set(&o.Gap, 150*time.Microsecond)
+	set(&o.Gap, 400*time.Microsecond)
 	set(&o.GiveUp, 5*time.Second)
 	setInt(&o.Lanes, 2)
 	setInt(&o.MaxRows, 512)
